@@ -1,0 +1,137 @@
+"""The JSON of accounts."""
+
+from typing import Any
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from rest_framework import serializers
+from rest_framework.fields import get_error_detail
+
+from accounts import registration
+from accounts.errors import EmailTaken
+from accounts.models import Profile, User, normalize_email
+
+
+class EmailField(serializers.EmailField):
+    """An address in the one spelling it is stored in, checked in that spelling."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_length=254, **kwargs)
+
+    def to_internal_value(self, data: Any) -> str:
+        return normalize_email(super().to_internal_value(data))
+
+
+class PasswordField(serializers.CharField):
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            max_length=1024,
+            trim_whitespace=False,
+            write_only=True,
+            style={"input_type": "password"},
+            **kwargs,
+        )
+
+
+class MeSerializer(serializers.ModelSerializer):
+    """A user with their profile."""
+
+    id = serializers.UUIDField(source="user.id", read_only=True)
+    email = serializers.EmailField(source="user.email", read_only=True)
+    role = serializers.ChoiceField(
+        source="user.role", choices=User.Role.choices, read_only=True
+    )
+    plan = serializers.CharField(
+        source="user.plan.name",
+        read_only=True,
+        allow_null=True,
+        default=None,
+        help_text="Name of the plan whose limits apply, if any.",
+    )
+    avatar_url = serializers.SerializerMethodField()
+    created_at = serializers.DateTimeField(source="user.created_at", read_only=True)
+
+    class Meta:
+        model = Profile
+        fields = [
+            "id",
+            "email",
+            "role",
+            "plan",
+            "display_name",
+            "birthdate",
+            "gender",
+            "language",
+            "time_zone",
+            "avatar_url",
+            "created_at",
+        ]
+
+    def get_avatar_url(self, profile: Profile) -> str | None:
+        return profile.avatar.url if profile.avatar else None
+
+    def update(self, instance: Profile, validated_data: dict[str, Any]) -> Profile:
+        instance.edit(**validated_data)
+        return instance
+
+
+class RegisterSerializer(serializers.ModelSerializer):
+    email = EmailField()
+    password = PasswordField()
+
+    class Meta:
+        model = Profile
+        fields = ["email", "password", "display_name", "birthdate", "gender"]
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            validate_password(attrs["password"], User(email=attrs["email"]))
+        except ValidationError as error:
+            raise serializers.ValidationError(
+                {"password": get_error_detail(error)}
+            ) from error
+        return attrs
+
+    def create(self, validated_data: dict[str, Any]) -> Profile:
+        try:
+            return registration.register(**validated_data).profile
+        except EmailTaken as refusal:
+            raise serializers.ValidationError(
+                {"email": refusal.detail}, code="unavailable"
+            ) from refusal
+
+    def to_representation(self, instance: Profile) -> dict[str, Any]:
+        return MeSerializer(instance, context=self.context).data
+
+
+class LoginSerializer(serializers.Serializer):
+    email = EmailField()
+    password = PasswordField()
+    totp = serializers.CharField(
+        max_length=16,
+        required=False,
+        allow_blank=True,
+        help_text="Code of the second factor, for accounts that have one.",
+    )
+
+
+class RefreshSerializer(serializers.Serializer):
+    refresh_token = serializers.CharField(max_length=4096)
+
+
+class TokensSerializer(serializers.Serializer):
+    access_token = serializers.CharField(source="access")
+    refresh_token = serializers.CharField(source="refresh")
+    token_type = serializers.CharField(read_only=True, default="bearer")
+    expires_in = serializers.IntegerField(
+        help_text="Seconds the access token is good for."
+    )
+
+
+class TicketSerializer(serializers.Serializer):
+    ticket = serializers.CharField(help_text="Good for one socket: /ws/?ticket=…")
+    expires_in = serializers.IntegerField(help_text="Seconds the ticket is good for.")
+
+
+class PasswordSerializer(serializers.Serializer):
+    password = PasswordField(help_text="The current password.")

@@ -1,0 +1,95 @@
+"""Which sessions are still good, asked for many sockets at once.
+
+API sessions are rows of ours; browser sessions are Django's, and die with the
+password they were opened with.
+"""
+
+import uuid
+from collections.abc import Iterable
+from types import SimpleNamespace
+
+from django.conf import settings
+from django.contrib.auth import (
+    BACKEND_SESSION_KEY,
+    HASH_SESSION_KEY,
+    SESSION_KEY,
+    get_user,
+)
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+
+from accounts.models import Session, User
+
+
+def api_user(session_id: uuid.UUID) -> User | None:
+    """Return the user of a live API session, with profile and plan."""
+    try:
+        session = (
+            Session.objects.live()
+            .select_related("user__profile", "user__plan")
+            .only("user", *_USED)
+            .get(pk=session_id)
+        )
+    except Session.DoesNotExist:
+        return None
+    return session.user
+
+
+#: What a turn needs to know of its user; every further column costs on each command.
+_USED = [
+    f"user__{name}"
+    for name in (
+        "role",
+        "is_active",
+        "daily_units",
+        "plan__daily_units",
+        "profile__birthdate",
+        "profile__display_name",
+        "profile__language",
+        "profile__time_zone",
+    )
+]
+
+
+def browser_user(session_key: str) -> User | None:
+    """Return the user who is signed in by a browser session, with profile and plan."""
+    user = get_user(SimpleNamespace(session=SessionStore(session_key), META={}))
+    if not user.is_authenticated or not user.is_active:
+        return None
+    return user
+
+
+def live_api_sessions(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Keep the ids of sessions that are still good, in one query."""
+    return set(
+        Session.objects.live().filter(pk__in=list(ids)).values_list("pk", flat=True)
+    )
+
+
+def live_browser_sessions(keys: Iterable[str]) -> set[str]:
+    """Keep the keys of sessions whose user may still use them, in two queries."""
+    store = SessionStore()
+    rows = store.get_model_class().objects.filter(
+        session_key__in=list(keys), expire_date__gt=timezone.now()
+    )
+    opened = {row.session_key: store.decode(row.session_data) for row in rows}
+    users = User.objects.filter(is_active=True).in_bulk(
+        {
+            uuid.UUID(data[SESSION_KEY])
+            for data in opened.values()
+            if SESSION_KEY in data
+        }
+    )
+    live = set()
+    for key, data in opened.items():
+        user = users.get(uuid.UUID(data[SESSION_KEY])) if SESSION_KEY in data else None
+        if (
+            user is not None
+            and data.get(BACKEND_SESSION_KEY) in settings.AUTHENTICATION_BACKENDS
+            and constant_time_compare(
+                data.get(HASH_SESSION_KEY, ""), user.get_session_auth_hash()
+            )
+        ):
+            live.add(key)
+    return live

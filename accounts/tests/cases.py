@@ -1,0 +1,26 @@
+"""What the tests of the API have in common."""
+
+from django.test import TestCase
+
+from accounts.tests.factories import PASSWORD
+
+LOGIN = "/api/v1/auth/login"
+ME = "/api/v1/me"
+
+
+class JsonTestCase(TestCase):
+    def post(self, path, body=None, **headers):
+        return self.client.post(path, body, content_type="application/json", **headers)
+
+    def assert_refused(self, response, status, code):
+        assert response.status_code == status, response.content
+        assert response.json()["code"] == code
+        assert response.json()["detail"]
+
+    def login(self, email="alice@example.com", password=PASSWORD, **headers):
+        return self.post(LOGIN, {"email": email, "password": password}, **headers)
+
+    def can_use(self, access):
+        response = self.client.get(ME, HTTP_AUTHORIZATION=f"Bearer {access}")
+        assert response.status_code in (200, 401)
+        return response.status_code == 200

@@ -1,0 +1,168 @@
+"""The same thing at the same moment, on whichever database the suite runs."""
+
+from datetime import date
+from functools import partial
+from unittest import mock
+
+from django.test import Client, TransactionTestCase
+
+from accounts import sessions, setup
+from accounts.bearer import redeem_ticket, session_of
+from accounts.errors import InvalidToken, TokenReused
+from accounts.models import Profile, Session, SetupLink, User
+from accounts.tests.factories import PASSWORD, alice
+from accounts.tests.races import at_once
+
+ROUNDS = 5
+
+
+class RegistrationRaceTests(TransactionTestCase):
+    def test_it_makes_one_account_of_twenty(self):
+        spellings = ["alice@example.com", "ALICE@example.com", "ａlice@ｅxample.com"]
+
+        def register(number):
+            return Client().post(
+                "/api/v1/auth/register",
+                {"email": spellings[number % 3], "password": PASSWORD},
+                content_type="application/json",
+            )
+
+        answers = at_once([partial(register, number) for number in range(20)])
+
+        assert sorted(answer.status_code for answer in answers) == [201] + [400] * 19
+        assert User.objects.get().profile is not None
+
+    def test_it_makes_one_account_of_two_sign_up_forms(self):
+        form = {"email": "alice@example.com", "password1": PASSWORD}
+        with mock.patch(
+            "allauth.account.forms.BaseSignupForm.validate_unique_email",
+            lambda form, email: email,
+        ):
+            answers = at_once(
+                [partial(Client().post, "/accounts/signup/", form) for _ in range(4)]
+            )
+
+        places = sorted(answer.headers.get("Location", "") for answer in answers)
+        assert places == ["/"] + ["/accounts/login/"] * 3
+        assert User.objects.count() == 1
+
+
+class SessionRaceTests(TransactionTestCase):
+    def test_it_exchanges_a_refresh_token_once(self):
+        user = alice()
+        for _ in range(ROUNDS):
+            tokens = sessions.open_session(user)
+
+            results = at_once([partial(sessions.rotate, tokens.refresh)] * 10)
+
+            new = [result for result in results if isinstance(result, sessions.Tokens)]
+            refused = [result for result in results if isinstance(result, TokenReused)]
+            assert (len(new), len(refused)) == (1, 9), results
+            assert session_of(new[0].access) is not None
+            assert sessions.rotate(new[0].refresh)
+
+    def test_it_leaves_nothing_alive_when_a_logout_meets_a_refresh(self):
+        user = alice()
+        for _ in range(ROUNDS):
+            tokens = sessions.open_session(user)
+
+            results = at_once(
+                [
+                    partial(sessions.rotate, tokens.refresh),
+                    partial(sessions.end, tokens.refresh),
+                ]
+            )
+
+            assert isinstance(results[0], sessions.Tokens | InvalidToken), results
+            assert results[1] is None
+            assert not Session.objects.live().exists()
+
+    def test_it_leaves_nothing_alive_when_a_deactivation_meets_a_refresh(self):
+        user = alice()
+        for _ in range(ROUNDS):
+            user.set_active(True)
+            tokens = sessions.open_session(user)
+
+            results = at_once(
+                [
+                    partial(sessions.rotate, tokens.refresh),
+                    partial(User.objects.get().set_active, False),
+                ]
+            )
+
+            assert isinstance(results[0], sessions.Tokens | InvalidToken), results
+            assert results[1] is None
+            user.set_active(True)
+            assert not Session.objects.live().exists()
+
+    def test_it_leaves_nothing_alive_when_a_new_password_meets_a_sign_in(self):
+        for number in range(ROUNDS):
+            User.objects.all().delete()
+            knows_the_old = alice()
+            changed = User.objects.get()
+            changed.set_password(f"another password {number}")
+
+            at_once([partial(sessions.open_session, knows_the_old), changed.save])
+
+            assert not Session.objects.live().exists()
+
+    def test_it_answers_when_a_user_is_deleted_during_a_refresh(self):
+        for _ in range(ROUNDS):
+            user = alice()
+            tokens = sessions.open_session(user)
+
+            results = at_once([partial(sessions.rotate, tokens.refresh), user.delete])
+
+            assert isinstance(results[0], sessions.Tokens | InvalidToken), results
+            assert not Session.objects.exists()
+
+    def test_it_redeems_a_ticket_once(self):
+        session = session_of(sessions.open_session(alice()).access)
+        for _ in range(ROUNDS):
+            ticket = sessions.issue_ticket(session)
+
+            results = at_once([partial(redeem_ticket, ticket)] * 8)
+
+            assert results.count(None) == 7, results
+            assert session in results
+
+
+class ProfileRaceTests(TransactionTestCase):
+    def test_it_lets_the_birthdate_be_set_once(self):
+        for _ in range(ROUNDS):
+            User.objects.all().delete()
+            alice()
+            profiles = [Profile.objects.get() for _ in range(4)]
+
+            results = at_once(
+                [
+                    partial(profile.edit, birthdate=date(1990 + number, 1, 1))
+                    for number, profile in enumerate(profiles)
+                ]
+            )
+
+            assert results.count(None) == 1, results
+
+
+class SetupRaceTests(TransactionTestCase):
+    def test_it_makes_one_administrator_of_one_link_or_two(self):
+        for _ in range(ROUNDS):
+            User.objects.all().delete()
+            links = [setup.setup_link("http://localhost") for _ in range(2)]
+            tokens = [link.rpartition("/")[2] for link in links]
+
+            results = at_once(
+                [
+                    partial(
+                        setup.make_first_admin,
+                        tokens[number % 2],
+                        f"admin{number}@example.com",
+                        PASSWORD,
+                    )
+                    for number in range(4)
+                ]
+            )
+
+            assert results.count(None) == 3, results
+            assert User.objects.get().role == User.Role.ADMIN
+            assert not SetupLink.objects.exists()

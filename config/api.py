@@ -1,0 +1,102 @@
+"""What every API answer has in common: the error shape and the pages of a list."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.response import Response
+from rest_framework.utils.mediatypes import media_type_matches
+
+from accounts.errors import Refusal
+
+#: Codes of Django REST framework's own errors, in our words.
+CODES = {
+    "not_authenticated": "not_authenticated",
+    "authentication_failed": "not_authenticated",
+    "permission_denied": "permission_denied",
+    "method_not_allowed": "method_not_allowed",
+    "unsupported_media_type": "unsupported_media_type",
+    "parse_error": "malformed",
+    "not_acceptable": "not_acceptable",
+    "not_found": "not_found",
+}
+
+
+class AlwaysJson(BaseContentNegotiation):
+    """Answer in JSON whatever is accepted: event streams ask for their own type, and
+    their refusals are JSON as everywhere."""
+
+    def select_parser(self, request, parsers):
+        for parser in parsers:
+            if media_type_matches(parser.media_type, request.content_type):
+                return parser
+        return None
+
+    def select_renderer(self, request, renderers, format_suffix=None):
+        return renderers[0], renderers[0].media_type
+
+
+class Page(LimitOffsetPagination):
+    default_limit = 50
+    max_limit = 200
+
+
+def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
+    """Turn what a view raised into `{code, detail, errors?}` (see docs/api.md)."""
+    if isinstance(error, Refusal):
+        response = Response(error.body, status=error.status)
+        if "retry_after" in error.extra:
+            response["Retry-After"] = str(error.extra["retry_after"])
+        return response
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.ValidationError):
+        errors = list(_flatten(error.detail))
+        return Response(
+            {
+                "code": "invalid",
+                "detail": " ".join(
+                    f"{e['field']}: {e['detail']}" if e["field"] else e["detail"]
+                    for e in errors
+                ),
+                "errors": errors,
+            },
+            status=400,
+        )
+    if not isinstance(error, exceptions.APIException):
+        return None
+    detail = error.detail
+    code = getattr(detail, "code", error.default_code)
+    headers = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header
+    if isinstance(error, exceptions.NotFound):
+        # The same body for what is not there and what is somebody else's.
+        detail = "There is no such object, or it is not yours."
+    return Response(
+        {"code": CODES.get(code, code), "detail": str(detail)},
+        status=error.status_code,
+        headers=headers,
+    )
+
+
+def _flatten(detail: Any, field: str = ""):
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            name = "" if key == "non_field_errors" else str(key)
+            yield from _flatten(value, ".".join(filter(None, [field, name])))
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _flatten(value, field)
+    else:
+        yield {
+            "field": field,
+            "code": getattr(detail, "code", "invalid"),
+            "detail": str(detail),
+        }

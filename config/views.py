@@ -1,0 +1,71 @@
+"""Pages of the site itself: health, API documents, and what went wrong."""
+
+import sys
+
+from csp.decorators import csp_update
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_safe
+from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+
+from config.middleware import answer_outage, is_outage
+from conversations import generations
+
+# Both viewers style themselves from script, and ReDoc searches in a worker.
+_viewer = csp_update(
+    {"style-src": ["'unsafe-inline'"], "worker-src": ["blob:"], "img-src": ["blob:"]}
+)
+swagger = _viewer(SpectacularSwaggerSplitView.as_view(url_name="openapi"))
+redoc = _viewer(SpectacularRedocView.as_view(url_name="openapi"))
+
+
+@require_safe
+def health(request: HttpRequest) -> HttpResponse:
+    """Say whether the process takes turns and its database can be reached."""
+    if generations.is_draining():
+        return JsonResponse({"status": "draining"}, status=503)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return JsonResponse({"status": "degraded", "database": "down"}, status=503)
+    return JsonResponse({"status": "ok", "database": "up"})
+
+
+@csrf_exempt
+def api_not_found(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(
+        {"code": "not_found", "detail": "There is no such address in this API."},
+        status=404,
+    )
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 400, "malformed", "This request cannot be understood.")
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(request, 403, "permission_denied", "This is not yours to do.")
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return _answer(
+        request, 404, "not_found", "There is no such object, or it is not yours."
+    )
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    error = sys.exc_info()[1]
+    if error is not None and is_outage(error):
+        return answer_outage(request, error)
+    return _answer(
+        request, 500, "server_error", "Something broke on our side; it has been logged."
+    )
+
+
+def _answer(request: HttpRequest, status: int, code: str, detail: str) -> HttpResponse:
+    if request.path_info.startswith("/api/"):
+        return JsonResponse({"code": code, "detail": detail}, status=status)
+    return render(request, f"{status}.html", status=status)

@@ -1,0 +1,149 @@
+"""The shapes of conversations and messages in the API; docs/api.md describes them.
+
+Answers are made by `rendering.py`, the same for every transport; the read-only
+serializers here document them.
+"""
+
+from rest_framework import serializers
+
+from characters.models import Character
+from conversations.models import Conversation, Message
+
+
+class CharacterInConversation(serializers.Serializer):
+    slug = serializers.CharField()
+    name = serializers.CharField()
+    avatar_url = serializers.CharField(allow_null=True)
+
+
+class ConversationShape(serializers.Serializer):
+    id = serializers.UUIDField()
+    character = CharacterInConversation()
+    title = serializers.CharField()
+    is_pinned = serializers.BooleanField()
+    status = serializers.ChoiceField(Conversation.Status.choices)
+    model = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    last_message_at = serializers.DateTimeField()
+    last_message_preview = serializers.CharField()
+    unread = serializers.IntegerField()
+
+
+class NewConversation(serializers.Serializer):
+    character = serializers.SlugRelatedField(
+        slug_field="slug", queryset=Character.objects.published(), required=False
+    )
+    character_id = serializers.SlugRelatedField(
+        slug_field="slug",
+        queryset=Character.objects.published(),
+        required=False,
+        help_text="The same as `character`.",
+    )
+    title = serializers.CharField(max_length=200, required=False, allow_blank=True)
+
+    def validate(self, attrs):
+        character = attrs.pop("character_id", None) or attrs.get("character")
+        if character is None:
+            raise serializers.ValidationError(
+                {"character": "Name the character to talk with."}, code="required"
+            )
+        return {**attrs, "character": character}
+
+
+class ConversationChanges(serializers.ModelSerializer):
+    class Meta:
+        model = Conversation
+        fields = ("title", "is_pinned")
+
+
+class UsageShape(serializers.Serializer):
+    prompt = serializers.IntegerField()
+    completion = serializers.IntegerField()
+    exact = serializers.BooleanField()
+
+
+class ErrorInMessage(serializers.Serializer):
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class MessageShape(serializers.Serializer):
+    id = serializers.UUIDField()
+    conversation_id = serializers.UUIDField()
+    parent_id = serializers.UUIDField(allow_null=True)
+    role = serializers.ChoiceField(Message.Role.choices)
+    content = serializers.CharField()
+    type = serializers.ChoiceField(Message.Type.choices)
+    status = serializers.ChoiceField(Message.Status.choices)
+    reply_to_id = serializers.UUIDField(allow_null=True)
+    importance_level = serializers.ChoiceField(Message.Importance.choices)
+    media_urls = serializers.ListField(child=serializers.CharField())
+    client_id = serializers.CharField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    model = serializers.CharField(allow_null=True, required=False)
+    finish_reason = serializers.CharField(allow_null=True, required=False)
+    usage = UsageShape(allow_null=True, required=False)
+    error = ErrorInMessage(allow_null=True, required=False)
+
+
+class MessagesPage(serializers.Serializer):
+    next = serializers.CharField(
+        allow_null=True, help_text="Where the messages before these are."
+    )
+    results = MessageShape(many=True)
+
+
+class MessageChanges(serializers.ModelSerializer):
+    class Meta:
+        model = Message
+        fields = ("importance_level",)
+
+
+class NewMessage(serializers.Serializer):
+    content = serializers.CharField(trim_whitespace=False)
+    type = serializers.ChoiceField(Message.Type.choices, required=False)
+    media_urls = serializers.ListField(
+        child=serializers.URLField(max_length=2000), max_length=20, required=False
+    )
+    reply_to_id = serializers.UUIDField(required=False, allow_null=True)
+    importance_level = serializers.ChoiceField(
+        Message.Importance.choices, required=False
+    )
+    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
+
+
+class TurnShape(serializers.Serializer):
+    message = MessageShape(allow_null=True)
+    reply = MessageShape()
+
+
+class ChatRequest(serializers.Serializer):
+    """Either `conversation_id` and `content`, or `message`: the first answers with
+    events, the second with plain text chunks from the user's default conversation."""
+
+    conversation_id = serializers.UUIDField(required=False)
+    content = serializers.CharField(required=False, trim_whitespace=False)
+    message = serializers.CharField(required=False, trim_whitespace=False)
+    use_context = serializers.BooleanField(required=False, default=True)
+    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
+
+    def validate(self, attrs):
+        if "message" in attrs:
+            return attrs
+        for name in ("conversation_id", "content"):
+            if name not in attrs:
+                raise serializers.ValidationError(
+                    {name: "Send conversation_id and content, or message."},
+                    code="required",
+                )
+        return attrs
+
+
+class ErrorShape(serializers.Serializer):
+    """What every refused request answers with."""
+
+    code = serializers.CharField(help_text="Stable; listed in docs/api.md.")
+    detail = serializers.CharField(help_text="One sentence for a person.")
+    errors = serializers.ListField(
+        child=serializers.DictField(), required=False, help_text="field, code, detail"
+    )

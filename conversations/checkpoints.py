@@ -1,0 +1,249 @@
+"""What the database knows of replies being written: text, heartbeat, and the end.
+
+Plain synchronous functions in short transactions; the tasks that call them live in
+`generations.py`.
+"""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from conversations.endings import Ending
+from conversations.models import Conversation, Generation, Message, preview
+from conversations.transcripts import Transcript
+from conversations.workers import is_dead, this_worker
+from llm import quota
+from llm.tokens import estimate_tokens
+from llm.types import Usage
+
+logger = logging.getLogger("tertulia.app")
+
+#: A reply whose process has not been heard of for so long is interrupted.
+STALE_AFTER = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The state of one reply at one moment."""
+
+    message_id: uuid.UUID
+    text: str
+    lengths: str
+    model: str
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the database says about replies this process writes."""
+
+    to_stop: set[uuid.UUID]
+    gone: set[uuid.UUID]
+
+
+def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
+    """Store the text of `changed` replies and the heartbeat of all that are `alive`."""
+    worker, now = this_worker(), timezone.now()
+    pk = Message._meta.pk.get_db_prep_value
+    rows = [
+        (c.text, c.lengths, c.model, c.prompt_tokens, pk(c.message_id, connection))
+        for c in changed
+    ]
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Not bulk_update: its CASE expression costs many times these statements.
+        cursor.executemany(
+            "UPDATE conversations_message SET content = %s "
+            "WHERE id = %s AND status = 'streaming'",
+            [(text, row_id) for text, *_rest, row_id in rows],
+        )
+        cursor.executemany(
+            "UPDATE conversations_generation SET lengths = %s, model = %s, "
+            "run_prompt_tokens = %s WHERE message_id = %s AND worker = %s AND EXISTS "
+            # What has ended since this was read has its last word already.
+            "(SELECT 1 FROM conversations_message m WHERE m.id = message_id "
+            "AND m.status = 'streaming')",
+            [(*row[1:], worker) for row in rows],
+        )
+        mine = Generation.objects.filter(pk__in=alive, worker=worker)
+        mine.update(heartbeat_at=now)
+        found = dict(mine.values_list("pk", "stop_requested"))
+    return Signals(
+        to_stop={key for key, is_wanted in found.items() if is_wanted},
+        gone=set(alive) - set(found),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Everything that is known of a reply when it has ended; times in ms.
+
+    `reply` and its generation are as they were when this run began. `usage` is of
+    this run alone; a reply that was continued had others before.
+    """
+
+    user_id: uuid.UUID
+    reply: Message
+    text: str
+    lengths: str
+    ending: Ending
+    usage: Usage
+    model: str
+    first_token_ms: int | None
+    duration_ms: int
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+
+#: What the end of a run changes of its generation.
+_SETTLED = (
+    "lengths",
+    "model",
+    "finish_reason",
+    "error_code",
+    "first_token_ms",
+    "duration_ms",
+    "manifest",
+    "prompt_tokens",
+    "completion_tokens",
+    "is_usage_exact",
+    "reserved_units",
+    "run_prompt_tokens",
+)
+
+
+def settle(done: Settlement) -> Generation | None:
+    """Store how a reply ended, and charge for it, in one commit.
+
+    Returns None when the reply is not this process's to end any more.
+    """
+    generation = copy(done.reply.generation)
+    generation.lengths = done.lengths
+    generation.model = done.model
+    generation.finish_reason = done.ending.finish_reason
+    is_stopped = done.ending.status == Message.Status.STOPPED
+    generation.error_code = "" if is_stopped else done.ending.code
+    generation.first_token_ms = done.first_token_ms
+    generation.duration_ms = done.duration_ms
+    generation.manifest = done.manifest
+    reply = Message.objects.filter(pk=done.reply.pk)
+    mine = Generation.objects.filter(pk=done.reply.pk, worker=this_worker())
+    changes = {"content": done.text, "status": done.ending.status}
+    with transaction.atomic():
+        # First, because it also locks the conversation, as whoever opens a turn does:
+        # two who lock in different orders wait for each other.
+        _tell_conversation(done.reply, done.text)
+        if reply.filter(status=Message.Status.STREAMING).update(**changes):
+            _charge(generation, done.user_id, done.usage)
+            changed = _SETTLED
+        elif reply.filter(status=Message.Status.INTERRUPTED).update(**changes):
+            # Another process gave it up, and charged for it, while the database was
+            # away; the text here is the whole of it.
+            changed = _SETTLED[:7]
+        else:
+            transaction.set_rollback(True)
+            return None
+        if not mine.update(**{name: getattr(generation, name) for name in changed}):
+            transaction.set_rollback(True)
+            return None
+    return generation
+
+
+def recover() -> int:
+    """Mark replies whose process is gone as interrupted; return how many.
+
+    Their text up to the last checkpoint is kept, and charged by our estimate.
+    """
+    interrupted = 0
+    for generation in Generation.objects.filter(
+        message__status=Message.Status.STREAMING
+    ).exclude(worker=this_worker(), heartbeat_at__gt=timezone.now() - STALE_AFTER):
+        is_silent = generation.heartbeat_at < timezone.now() - STALE_AFTER
+        if is_silent or is_dead(generation.worker):
+            interrupted += _interrupt(generation)
+    return interrupted
+
+
+def _interrupt(seen: Generation) -> bool:
+    with transaction.atomic():
+        generation = _locked(
+            pk=seen.pk, worker=seen.worker, heartbeat_at=seen.heartbeat_at
+        )
+        if generation is None or not generation.message.is_streaming:
+            return False
+        message = generation.message
+        generation.error_code = "interrupted"
+        user_id = message.conversation.user_id
+        _charge(generation, user_id, _saved_so_far(generation))
+        generation.lengths += ",0" if generation.lengths else "0,0"
+        generation.save()
+        message.status = Message.Status.INTERRUPTED
+        message.save(update_fields=["status"])
+        _tell_conversation(message, message.content)
+    logger.warning(
+        "reply.interrupted",
+        extra={"reply": str(message.pk), "worker": generation.worker},
+    )
+    return True
+
+
+def charge_open_replies(conversation: Conversation) -> None:
+    """Charge for what is being written in a conversation that is about to go.
+
+    Called in a transaction. Whoever writes it finds it gone, and charges nothing.
+    """
+    Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
+    for generation in Generation.objects.filter(
+        message__conversation=conversation, message__status=Message.Status.STREAMING
+    ).select_related("message"):
+        _charge(generation, conversation.user_id, _saved_so_far(generation))
+
+
+def _locked(**which: Any) -> Generation | None:
+    """Return a generation with its conversation, both locked.
+
+    The conversation first, as `settle` does.
+    """
+    return (
+        Generation.objects.filter(**which)
+        .select_related("message__conversation")
+        .select_for_update(of=("message__conversation", "self"))
+        .first()
+    )
+
+
+def _saved_so_far(generation: Generation) -> Usage:
+    """Return what a run that broke off is charged; of what was not saved, nothing."""
+    content = generation.message.content
+    run = Transcript.restore(content, generation.lengths).last_run()
+    if not run:
+        return Usage(0, 0, exact=False)
+    return Usage(generation.run_prompt_tokens, estimate_tokens(run), exact=False)
+
+
+def _charge(generation: Generation, user_id: uuid.UUID, usage: Usage) -> None:
+    """Count what a run used, in the quota and in `generation`, which is not saved."""
+    was_exact = generation.is_usage_exact or not generation.completion_tokens
+    generation.is_usage_exact = usage.exact and was_exact
+    generation.prompt_tokens = (generation.prompt_tokens or 0) + usage.prompt
+    generation.completion_tokens = (
+        generation.completion_tokens or 0
+    ) + usage.completion
+    date, units = generation.usage_date, 0
+    if usage.prompt or usage.completion:
+        units = quota.record(user_id, date, generation.model, usage)
+    quota.settle(user_id, date, generation.reserved_units, units)
+    generation.reserved_units = generation.run_prompt_tokens = 0
+
+
+def _tell_conversation(reply: Message, text: str) -> None:
+    changes: dict[str, Any] = {"last_message_at": timezone.now()}
+    if text:
+        changes["last_message_preview"] = preview(text)
+    Conversation.objects.filter(pk=reply.conversation_id).update(**changes)
+    Message.objects.filter(pk=reply.parent_id).update(status=Message.Status.READ)

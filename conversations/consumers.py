@@ -1,0 +1,247 @@
+"""The two sockets: `/ws/` for programs (JSON), `/ws/pages/` for our pages (HTML)."""
+
+import asyncio
+import uuid
+from urllib.parse import parse_qs
+
+from django.conf import settings
+
+from accounts import bearer, liveness
+from accounts.errors import Refusal
+from accounts.models import Session, User
+from conversations import doorbell, events, fragments, generations, turns
+from conversations.database import in_database
+from conversations.models import Message
+from conversations.rendering import error_json, event_json, message_json
+from conversations.sockets import (
+    Frame,
+    Malformed,
+    Socket,
+    client_id_in,
+    mark_read,
+    own_conversation,
+    own_reply,
+    text_in,
+    uuid_in,
+)
+
+#: Pages are shown at most this many deltas a second: a fragment costs more than a
+#: line of JSON, and nobody reads faster.
+PAGE_DELTAS_PER_SECOND = 12
+
+
+class JsonConsumer(Socket):
+    """`/ws/`: one JSON object per frame, as docs/api.md describes them."""
+
+    async def identify(self) -> User | None:
+        session = await self._session()
+        if session is None:
+            return None
+        self.credential = session.pk
+        return session.user
+
+    async def _session(self) -> Session | None:
+        query = parse_qs(self.scope["query_string"].decode("latin-1"))
+        headers = dict(self.scope["headers"])
+        scheme, _space, token = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer":
+            return await in_database(bearer.session_of, token.decode("latin-1").strip())
+        match self.scope["subprotocols"]:
+            case ["bearer", token]:
+                return await in_database(bearer.session_of, token)
+        if "ticket" in query:
+            return await in_database(bearer.redeem_ticket, query["ticket"][0])
+        if settings.WS_QUERY_TOKEN and "token" in query:
+            return await in_database(bearer.session_of, query["token"][0])
+        return None
+
+    def accepted_subprotocol(self) -> str | None:
+        return "bearer" if "bearer" in self.scope["subprotocols"] else None
+
+    def current_user(self) -> User | None:
+        return liveness.api_user(self.credential)
+
+    async def show(self, event: events.Event) -> None:
+        await self.send(event_json(event))
+
+    async def show_refusal(self, refusal: Refusal, frame: Frame) -> None:
+        context = {"command": frame.get("type")}
+        if client_id := client_id_in(frame):
+            context["client_id"] = client_id
+        await self.send(error_json(refusal.body, **context))
+
+    async def handle(self, frame: Frame) -> None:
+        match frame.get("type"):
+            case "message.send":
+                await self._send_message(frame)
+            case "message.stop":
+                await self.stop(uuid_in(frame, "message_id"))
+            case "follow":
+                after = frame.get("after", 0)
+                if not isinstance(after, int) or after < 0:
+                    raise Malformed("after must be a number of an event, or absent.")
+                reply = await self.as_user(own_reply, uuid_in(frame, "message_id"))
+                self.follow(reply.pk, after)
+            case "typing":
+                conversation_id = uuid_in(frame, "conversation_id")
+                await self.as_user(own_conversation, conversation_id)
+                self.announce("typing", conversation=str(conversation_id))
+            case "read":
+                conversation_id = uuid_in(frame, "conversation_id")
+                read_at = await self.as_user(mark_read, conversation_id)
+                self.announce("read", conversation=str(conversation_id), at=read_at)
+                await self.show(events.Read(conversation_id, read_at))
+            case "ping":
+                await self.send('{"type":"pong"}')
+            case _:
+                raise Malformed("There is no such command; docs/api.md lists them.")
+
+    async def _send_message(self, frame: Frame) -> None:
+        turn = await self.as_user(
+            turns.open,
+            uuid_in(frame, "conversation_id"),
+            text_in(frame, "content", default="") or "",
+            client_id=text_in(frame, "client_id"),
+        )
+        message = turn.message
+        try:
+            await self.show(
+                events.MessageCreated(
+                    message.conversation_id, message_json(message), message.client_id
+                )
+            )
+        finally:  # whatever becomes of this socket
+            generations.start(turn)
+        self.follow(turn.reply.pk)
+
+    async def on_ring(self, ring: doorbell.Ring) -> None:
+        conversation_id = uuid.UUID(ring["conversation"])
+        match ring["kind"]:
+            case "turn":
+                reply_id = uuid.UUID(ring["reply"])
+                if self.is_following(reply_id):
+                    return
+                if ring["message"]:
+                    message = await in_database(Message.objects.get, pk=ring["message"])
+                    await self.show(
+                        events.MessageCreated(
+                            conversation_id, message_json(message), message.client_id
+                        )
+                    )
+                self.follow(reply_id, ring["after"])
+            case "typing":
+                await self.show(events.Typing(conversation_id, self.user.pk))
+            case "read":
+                await self.show(events.Read(conversation_id, ring["at"]))
+            case "conversation.updated":
+                await self.show(
+                    events.ConversationUpdated(conversation_id, ring["object"])
+                )
+            case "message.deleted":
+                await self.show(
+                    events.MessageDeleted(conversation_id, uuid.UUID(ring["message"]))
+                )
+
+
+class PagesConsumer(Socket):
+    """`/ws/pages/`: commands are JSON, answers are fragments for htmx to swap in."""
+
+    conversation_id: uuid.UUID | None = None
+
+    async def identify(self) -> User | None:
+        user, session = self.scope["user"], self.scope["session"]
+        if not user.is_authenticated or not session.session_key:
+            return None
+        self.credential = session.session_key
+        self._growing: dict[uuid.UUID, fragments.GrowingReply] = {}
+        return user
+
+    def current_user(self) -> User | None:
+        return liveness.browser_user(self.credential)
+
+    async def handle(self, frame: Frame) -> None:
+        match frame.get("type"):
+            case "watch":
+                await self._watch_conversation(uuid_in(frame, "conversation_id"))
+            case "message.send":
+                turn = await self.as_user(
+                    turns.open,
+                    uuid_in(frame, "conversation_id"),
+                    text_in(frame, "content", default="") or "",
+                    client_id=text_in(frame, "client_id"),
+                )
+                try:
+                    await self._show_turn(turn.message.pk, turn.reply.pk)
+                finally:  # whatever becomes of this socket
+                    generations.start(turn)
+                self.follow(turn.reply.pk)
+            case "message.stop":
+                await self.stop(uuid_in(frame, "message_id"))
+            case "typing":
+                conversation_id = uuid_in(frame, "conversation_id")
+                await self.as_user(own_conversation, conversation_id)
+                self.announce("typing", conversation=str(conversation_id))
+            case "ping":
+                pass
+            case _:
+                raise Malformed("There is no such command.")
+
+    async def _watch_conversation(self, conversation_id: uuid.UUID) -> None:
+        """Show the conversation as it is now, and from here on what happens in it."""
+        html, streaming = await self.as_user(fragments.whole, conversation_id)
+        self.conversation_id = conversation_id
+        # First, so that nothing meant for the old page is added to the new one.
+        for reply_id in streaming:
+            self.unfollow(reply_id)
+            self._growing.pop(reply_id, None)
+        await self.send(html)
+        for reply_id in streaming:
+            self.follow(reply_id)
+
+    async def _show_turn(self, *message_ids: uuid.UUID) -> None:
+        await self.send(await in_database(fragments.created, message_ids))
+
+    async def show(self, event: events.Event) -> None:
+        if event.conversation_id != self.conversation_id:
+            if isinstance(event, events.ReplyEnded):
+                await self._show_item(event.conversation_id)
+            return
+        match event:
+            case events.ReplyDelta():
+                growing = self._growing.setdefault(
+                    event.message_id, fragments.GrowingReply(event.message_id)
+                )
+                await self.send(growing.feed(event.text))
+                # While this sleeps, the relay joins what comes into one delta.
+                await asyncio.sleep(1 / PAGE_DELTAS_PER_SECOND)
+            case events.ReplyEnded():
+                self._growing.pop(event.message_id, None)
+                html = await in_database(fragments.ended, event.message_id)
+                await self.send(html)
+            case events.MessageUpdated():
+                self._growing.pop(uuid.UUID(str(event.message["id"])), None)
+                html = await in_database(fragments.ended, event.message["id"])
+                await self.send(html)
+
+    async def _show_item(self, conversation_id: uuid.UUID) -> None:
+        html = await in_database(fragments.conversation_item, conversation_id)
+        await self.send(html)
+
+    async def show_refusal(self, refusal: Refusal, frame: Frame) -> None:
+        await self.send(fragments.refusal(refusal, client_id_in(frame)))
+
+    async def on_ring(self, ring: doorbell.Ring) -> None:
+        conversation_id = uuid.UUID(ring["conversation"])
+        if ring["kind"] == "turn":
+            reply_id = uuid.UUID(ring["reply"])
+            if self.is_following(reply_id):
+                return
+            if conversation_id != self.conversation_id:
+                self.follow(reply_id, ring["after"])
+            elif ring["message"]:
+                await self._show_turn(uuid.UUID(ring["message"]), reply_id)
+                self.follow(reply_id, ring["after"])
+            else:  # written again, or continued: what is shown changes in the middle
+                await self._watch_conversation(conversation_id)
+        elif ring["kind"] in ("conversation.updated", "read"):
+            await self._show_item(conversation_id)

@@ -1,0 +1,69 @@
+"""Database work outside of requests: one thread, one connection, mended when it broke.
+
+Sockets, followers and the replies themselves all go through here. One thread is
+enough, and no slower than several: what takes time in Python holds the interpreter
+lock anyway (figures in benchmarks/README.md). What Django does around a request,
+dropping connections that died, is done here around each piece of work.
+"""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, TypeVar
+
+from asgiref.sync import sync_to_async
+from django.db import DatabaseError, InterfaceError, connection
+
+T = TypeVar("T")
+
+#: What is raised while the database cannot be reached.
+Outage = (DatabaseError, InterfaceError)
+
+#: After so many seconds of silence a connection is tried before it is used.
+TRUSTED_SECONDS = 1.0
+
+_executor: ThreadPoolExecutor | None = None
+_thread = threading.local()
+
+
+def use_own_thread() -> None:
+    """Do the work in a thread of its own from now on, as a server does.
+
+    Before, and in tests, it is done where Django does that of its async views.
+    """
+    global _executor
+    if _executor is None:
+        _executor = ThreadPoolExecutor(1, thread_name_prefix="database")
+
+
+async def in_database(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Return `work(*args, **kwargs)`, done in the thread for database work."""
+    call = partial(_mending, work, *args, **kwargs)
+    if _executor is None:
+        return await sync_to_async(call)()
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_executor, contextvars.Context().run, call)
+
+
+def release() -> None:
+    """Give this thread's connection back, before an answer that takes long."""
+    if not connection.in_atomic_block:
+        connection.close()
+
+
+def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    if connection.in_atomic_block:  # a test's transaction
+        return work(*args, **kwargs)
+    now = time.monotonic()
+    if now - getattr(_thread, "used_at", now) > TRUSTED_SECONDS:
+        connection.health_check_done = False
+    _thread.used_at = now
+    try:
+        return work(*args, **kwargs)
+    except Outage:
+        connection.close_if_unusable_or_obsolete()
+        raise

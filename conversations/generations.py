@@ -1,0 +1,380 @@
+"""Write replies, detached from whoever asked for them.
+
+A generation is a task of the server's event loop. A closed tab, a lost socket or a
+finished request changes nothing for it; Stop, a limit or the end of the process do.
+What it writes goes to followers at once and to the database about once a second; how
+it ended is in the database before anybody is told.
+"""
+
+import asyncio
+import contextvars
+import json
+import logging
+import time
+import uuid
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import SyncToAsync, async_to_sync
+from django.conf import settings
+
+from conversations import (
+    broker,
+    checkpoints,
+    doorbell,
+    endings,
+    guardrails,
+    prompts,
+    relay,
+)
+from conversations.database import Outage, in_database, use_own_thread
+from conversations.events import ReplyEnded
+from conversations.models import Conversation
+from conversations.rendering import conversation_json, dumps, usage_json
+from llm import catalog
+from llm.errors import ProviderError
+from llm.tokens import estimate_tokens
+from llm.types import Usage
+
+if TYPE_CHECKING:
+    from conversations.turns import Turn
+
+logger = logging.getLogger("tertulia.app")
+
+#: How often text and heartbeats go to the database, in seconds.
+CHECKPOINT_SECONDS = 0.8
+#: How often every process looks for replies whose process is gone.
+SWEEP_SECONDS = 4.0
+#: How long the end of a reply waits for a database that is away.
+PATIENCE_SECONDS = 900.0
+
+_runs: dict[uuid.UUID, "_Run"] = {}
+_loop: asyncio.AbstractEventLoop | None = None
+_checkpointer: asyncio.Task[None] | None = None
+_database_failed_at = float("-inf")
+_is_draining = False
+
+
+def start(turn: "Turn") -> None:
+    """Begin to write the reply of `turn`; from any thread, after the commit.
+
+    Where no event loop would go on running (a plain WSGI request, a command), the
+    reply is written before this returns.
+    """
+    if not turn.is_new:
+        return
+    run = _Run(turn)
+    _runs[turn.reply.pk] = run
+    relay.live[turn.reply.pk] = run.live
+    loop = _server_loop()
+    if loop is None:
+        async_to_sync(run.write)()
+    else:
+        # A context of its own: the request's holds the thread in which its database
+        # work is done, and that thread ends with the request.
+        loop.call_soon_threadsafe(run.spawn, context=contextvars.Context())
+
+
+def stop(message_id: uuid.UUID) -> bool:
+    """Stop writing a reply and keep its words; False when it is not written here."""
+    run, loop = _runs.get(message_id), _server_loop()
+    if run is None or loop is None:
+        return False
+    loop.call_soon_threadsafe(run.end_early, endings.Stopped())
+    return True
+
+
+def ring(user_id: uuid.UUID, kind: str, **values: Any) -> None:
+    """Ring for a user's sockets (see doorbell.py), from any thread."""
+    loop = _server_loop()
+    if loop is not None:
+        loop.call_soon_threadsafe(partial(doorbell.ring, user_id, kind, **values))
+
+
+def announce(conversation: Conversation) -> None:
+    """Tell the owner's sockets that a conversation was changed."""
+    ring(
+        conversation.user_id,
+        "conversation.updated",
+        conversation=str(conversation.pk),
+        object=json.loads(dumps(conversation_json(conversation))),
+    )
+
+
+async def run_background() -> None:
+    """Do what every serving process does until it ends: listen, sweep, recover."""
+    global _loop
+    _loop = asyncio.get_running_loop()
+    use_own_thread()
+    broker.on_ring(_stop_on_ring)
+    broker.connect()
+    while True:
+        await _sweep()
+        await asyncio.sleep(SWEEP_SECONDS)
+
+
+def is_draining() -> bool:
+    """Whether this process is about to end, and takes no turns any more."""
+    return _is_draining
+
+
+async def drain(seconds: float) -> None:
+    """Take no more turns, let replies finish for so long, then interrupt the rest.
+
+    Their words are kept, and they can be continued.
+    """
+    global _is_draining
+    _is_draining = True
+    deadline = time.monotonic() + seconds
+    while _runs and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+    tasks = [run.task for run in _runs.values() if run.task]
+    for run in list(_runs.values()):
+        run.end_early(endings.Interrupted())
+    if tasks:
+        await asyncio.wait(tasks, timeout=5)
+    await catalog.aclose()
+
+
+def _server_loop() -> asyncio.AbstractEventLoop | None:
+    with suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    loop = _loop or getattr(SyncToAsync.threadlocal, "main_event_loop", None)
+    return loop if loop is not None and loop.is_running() else None
+
+
+def _stop_on_ring(ring: broker.Ring) -> None:
+    if ring.get("kind") == "stop" and (run := _runs.get(uuid.UUID(ring["message"]))):
+        run.end_early(endings.Stopped())
+
+
+async def _sweep() -> None:
+    # While the database was away nobody could send a heartbeat: give the others
+    # time to, before calling them dead.
+    stale = checkpoints.STALE_AFTER.total_seconds()
+    if time.monotonic() - _database_failed_at < stale:
+        return
+    try:
+        await in_database(checkpoints.recover)
+    except Outage as error:
+        _note_outage(error)
+
+
+def _note_outage(error: Exception) -> None:
+    global _database_failed_at
+    if time.monotonic() - _database_failed_at > 30:
+        logger.error("database unavailable", extra={"cause": repr(error)})
+    _database_failed_at = time.monotonic()
+
+
+async def _checkpoint_until_idle() -> None:
+    """Save what is being written, once for all replies of this process."""
+    while _runs:
+        await asyncio.sleep(CHECKPOINT_SECONDS)
+        runs = [run for run in _runs.values() if run.task]
+        changed = [run for run in runs if run.live.seq != run.saved_seq]
+        saved = {run: run.live.seq for run in changed}
+        try:
+            signals = await in_database(
+                checkpoints.save,
+                [run.checkpoint() for run in changed],
+                [run.live.message_id for run in runs],
+            )
+        except Outage as error:
+            _note_outage(error)
+            continue
+        for run, seq in saved.items():
+            run.saved_seq = seq
+        for message_id in signals.to_stop | signals.gone:
+            if run := _runs.get(message_id):
+                run.end_early(endings.Stopped())
+
+
+class _Run:
+    """One model writing one reply."""
+
+    def __init__(self, turn: "Turn") -> None:
+        self.turn = turn
+        self.live = relay.LiveReply(turn.reply, turn.reply.generation.lengths)
+        self.task: asyncio.Task[None] | None = None
+        self.saved_seq = 0
+        self.model = ""
+        self._began = time.monotonic()
+        self._first_token_ms: int | None = turn.reply.generation.first_token_ms
+        self._prompt: prompts.Prompt | None = None
+        self._usage: Usage | None = None
+        self._finish_reason: str | None = None
+        self._reason: BaseException | None = None
+        self._is_streaming = False
+
+    def spawn(self) -> None:
+        global _checkpointer
+        self.task = asyncio.ensure_future(self.write())
+        if _checkpointer is None or _checkpointer.done():
+            _checkpointer = asyncio.ensure_future(_checkpoint_until_idle())
+        doorbell.ring(
+            self.turn.conversation.user_id,
+            "turn",
+            conversation=str(self.live.conversation_id),
+            message=str(self.turn.message.pk) if self.turn.message else None,
+            reply=str(self.live.message_id),
+            after=self.live.run_start - 1,
+        )
+
+    def end_early(self, reason: BaseException) -> None:
+        if self._reason is None:
+            self._reason = reason
+            if self._is_streaming and self.task:
+                self.task.cancel()
+
+    def checkpoint(self) -> checkpoints.Checkpoint:
+        return checkpoints.Checkpoint(
+            self.live.message_id,
+            self.live.transcript.text,
+            self.live.transcript.lengths,
+            self.model,
+            self._prompt.tokens if self._prompt else 0,
+        )
+
+    async def write(self) -> None:
+        """Write the reply to whatever end, store it, and tell the followers."""
+        error: BaseException | None = None
+        try:
+            if self._reason:
+                raise self._reason
+            self._is_streaming = True
+            await self._stream()
+        except asyncio.CancelledError:
+            error = self._reason or endings.Interrupted()
+        except Exception as problem:
+            error = problem
+        finally:
+            self._is_streaming = False
+        self._log(error)
+        self.live.flush()
+        try:
+            await self._settle(
+                endings.decide(
+                    has_text=bool(self.live.transcript.text),
+                    finish_reason=self._finish_reason,
+                    error=error,
+                )
+            )
+        finally:
+            # Whoever saw the end in the database may continue it by now.
+            if _runs.get(self.live.message_id) is self:
+                del _runs[self.live.message_id]
+            if relay.live.get(self.live.message_id) is self.live:
+                del relay.live[self.live.message_id]
+
+    async def _stream(self) -> None:
+        conversation = self.turn.conversation
+        choice = await catalog.achoose(
+            conversation.model or conversation.character.model
+        )
+        self.model = choice.label
+        self._prompt = self._build_prompt(choice)
+        check = guardrails.ReplyCheck()
+        write, feed = self.live.write, check.feed
+        async with aclosing(choice.provider.stream(self._prompt.request)) as chunks:
+            async for chunk in chunks:
+                if chunk.text:
+                    if self._first_token_ms is None:
+                        self._first_token_ms = self._elapsed_ms()
+                    if feed(chunk.text):
+                        raise endings.Blocked
+                    write(chunk.text)
+                if chunk.usage:
+                    self._usage = chunk.usage
+                if chunk.finish_reason:
+                    self._finish_reason = chunk.finish_reason
+        if feed("", is_last=True):
+            raise endings.Blocked
+
+    def _build_prompt(self, choice: catalog.Choice) -> prompts.Prompt:
+        conversation, generation = self.turn.conversation, self.turn.reply.generation
+        return prompts.build(
+            character=conversation.character,
+            user_name=conversation.user.profile.display_name,
+            explicit_level=guardrails.explicit_level(
+                conversation.character, settings.EXPLICIT_CAP
+            ),
+            history=self.turn.history,
+            choice=choice,
+            max_output_tokens=max(generation.reserved_units, 1),
+            is_continuation=self.turn.is_continuation and bool(self.turn.reply.content),
+        )
+
+    async def _settle(self, ending: endings.Ending) -> None:
+        """Store the end, however long the database takes to come back."""
+        live = self.live
+        done = checkpoints.Settlement(
+            self.turn.conversation.user_id,
+            self.turn.reply,
+            live.transcript.text,
+            live.transcript.lengths + ",0",
+            ending,
+            self._used(),
+            self.model,
+            self._first_token_ms,
+            self._elapsed_ms(),
+            self._prompt.manifest if self._prompt else {},
+        )
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        pause = 0.2
+        while True:
+            try:
+                generation = await in_database(checkpoints.settle, done)
+                break
+            except Outage as error:
+                _note_outage(error)
+                if time.monotonic() > give_up_at:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, 5)
+        if generation is None:
+            # Deleted, or taken over: whoever follows looks into the database.
+            live.abandon()
+            return
+        live.end(
+            ReplyEnded(
+                live.conversation_id,
+                live.message_id,
+                live.seq + 1,
+                status=ending.status,
+                finish_reason=ending.finish_reason,
+                usage=usage_json(generation) or {},
+                code=ending.code,
+                detail=endings.sentence(ending.code),
+            )
+        )
+
+    def _used(self) -> Usage:
+        """Return what this run cost; nothing written costs nothing."""
+        written = self.live.transcript.since(self.live.run_start)
+        if self._usage:
+            return self._usage
+        if written and self._prompt:
+            return Usage(self._prompt.tokens, estimate_tokens(written), exact=False)
+        return Usage(0, 0, exact=True)
+
+    def _elapsed_ms(self) -> int:
+        return int((time.monotonic() - self._began) * 1000)
+
+    def _log(self, error: BaseException | None) -> None:
+        where = {"reply": str(self.live.message_id), "model": self.model}
+        match error:
+            case None | endings.Stopped() | endings.Interrupted():
+                pass
+            case ProviderError():
+                logger.warning(
+                    "provider failed",
+                    extra={**where, "code": error.code, "cause": repr(error.cause)},
+                )
+            case endings.Blocked():
+                logging.getLogger("tertulia.audit").warning(
+                    "reply.blocked", extra=where
+                )
+            case _:
+                logger.error("generation broke", extra=where, exc_info=error)

@@ -1,0 +1,109 @@
+"""Which conversations and messages somebody may see, and in what order."""
+
+import uuid
+from typing import Any
+
+from django.db import connections, models
+from django.db.models.expressions import RawSQL
+
+
+class ConversationQuerySet(models.QuerySet):
+    def owned_by(self, user) -> "ConversationQuerySet":
+        """Keep the user's own; anonymous people have none."""
+        return self.filter(user=user) if user.is_authenticated else self.none()
+
+    def with_unread(self) -> "ConversationQuerySet":
+        """Add `unread`: how many replies came since the person last looked."""
+        from conversations.models import Message
+
+        unread = (
+            Message.objects.filter(
+                conversation=models.OuterRef("pk"),
+                role="assistant",
+                created_at__gt=models.OuterRef("last_read_at"),
+            )
+            .order_by()
+            .values("conversation")
+            .annotate(n=models.Count("*"))
+            .values("n")
+        )
+        return self.annotate(
+            unread=models.functions.Coalesce(
+                models.Subquery(unread, output_field=models.IntegerField()), 0
+            )
+        )
+
+
+class MessageQuerySet(models.QuerySet):
+    def owned_by(self, user) -> "MessageQuerySet":
+        return (
+            self.filter(conversation__user=user)
+            if user.is_authenticated
+            else self.none()
+        )
+
+    def branch_ids(self, leaf: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
+        """Return up to `limit` ids from `leaf` towards the root, newest first.
+
+        One recursive query that stops after `limit` steps, so it costs the same in
+        a conversation of ten messages and of a hundred thousand.
+        """
+        if leaf is None:
+            return []
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(
+                f"{_BRANCH} SELECT id FROM branch ORDER BY step", self._at(leaf, limit)
+            )
+            return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
+
+    def shown(self, leaf: uuid.UUID | None, limit: int) -> list[Any]:
+        """Return the messages of `branch_ids` with how they were generated, oldest
+        first."""
+        ids = self.branch_ids(leaf, limit)
+        found = self.select_related("generation").in_bulk(ids)
+        return [found[pk] for pk in reversed(ids) if pk in found]
+
+    def branch(self, leaf: uuid.UUID | None, limit: int) -> list[Any]:
+        """Return the messages of `branch_ids`, oldest first, in one query."""
+        if leaf is None:
+            return []
+        messages = self.raw(
+            f"{_BRANCH} SELECT m.* FROM branch b JOIN conversations_message m "
+            "ON m.id = b.id ORDER BY b.step DESC",
+            self._at(leaf, limit),
+        )
+        return list(messages)
+
+    def below(self, root: uuid.UUID) -> "MessageQuerySet":
+        """Keep `root` and everything that follows it, on every branch.
+
+        To be deleted at once: Django would follow a cascade message by message, as
+        deep as the conversation is long.
+        """
+        return self.filter(pk__in=RawSQL(_BELOW, [self._key(root)]))  # noqa: S611
+
+    def _at(self, leaf: uuid.UUID, limit: int) -> list[Any]:
+        return [self._key(leaf), limit]
+
+    def _key(self, pk: uuid.UUID) -> Any:
+        return self.model._meta.pk.get_db_prep_value(pk, connections[self.db])
+
+
+_BELOW = """
+WITH RECURSIVE below(id) AS (
+    SELECT id FROM conversations_message WHERE id = %s
+    UNION ALL
+    SELECT m.id FROM conversations_message m JOIN below b ON m.parent_id = b.id
+)
+SELECT id FROM below
+"""
+
+_BRANCH = """
+WITH RECURSIVE branch(id, parent_id, step) AS (
+    SELECT id, parent_id, 1 FROM conversations_message WHERE id = %s
+    UNION ALL
+    SELECT m.id, m.parent_id, b.step + 1
+    FROM conversations_message m JOIN branch b ON m.id = b.parent_id
+    WHERE b.step < %s
+)
+"""

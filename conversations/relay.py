@@ -1,0 +1,248 @@
+"""Carry the events of replies from whoever writes them to whoever follows them.
+
+In the process that writes a reply, followers hear it directly. In another process
+they hear it through Redis Streams, and where there is no Redis, or it is down, they
+read what was checkpointed in the database. Every way leads through the same
+sequence numbers, so a follower sees each character once, in order.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from conversations import broker, events
+from conversations.database import in_database
+from conversations.models import Message
+from conversations.rendering import ended_event, message_json
+from conversations.transcripts import Transcript
+
+#: The longest a follower waits for the next flush, in seconds, however many replies
+#: are being written; with few of them nobody waits.
+MAX_WINDOW = 0.033
+WINDOW_PER_REPLY = 0.001
+
+#: How often a follower looks into the database for a reply written elsewhere.
+POLL_SECONDS = 1.0
+
+
+class LiveReply:
+    """A reply that this process is writing."""
+
+    def __init__(self, reply: Message, lengths: str = "") -> None:
+        self.message_id: uuid.UUID = reply.pk
+        self.conversation_id: uuid.UUID = reply.conversation_id
+        self.parent_id: uuid.UUID | None = reply.parent_id
+        self.transcript = Transcript.restore(reply.content, lengths)
+        self.run_start = self.transcript.append()
+        self.ended: events.ReplyEnded | None = None
+        self._is_abandoned = False
+        self._pending: list[str] = []
+        self._flushed_at = 0.0
+        self._waiters: set[asyncio.Future[None]] = set()
+
+    @property
+    def seq(self) -> int:
+        """The number of the last event that followers could see."""
+        return self.transcript.seq
+
+    def write(self, text: str) -> None:
+        """Add text; followers get it at once, or with the next flush."""
+        self._pending.append(text)
+        now = time.monotonic()
+        if now - self._flushed_at >= _window():
+            self._flush(now)
+        elif len(self._pending) == 1:
+            _flush_later(self)
+
+    def flush(self) -> None:
+        self._flush(time.monotonic())
+
+    def _flush(self, now: float) -> None:
+        if not self._pending:
+            return
+        text = "".join(self._pending)
+        self._pending.clear()
+        self._flushed_at = now
+        seq = self.transcript.append(text)
+        self._wake()
+        broker.append(self.message_id, seq, text)
+
+    def end(self, ending: events.ReplyEnded) -> None:
+        """Tell followers how it ended; `ending` is already in the database."""
+        assert ending.seq == self.transcript.seq + 1 and not self._pending
+        self.transcript.append()
+        self.ended = ending
+        self._wake()
+        broker.append(self.message_id, ending.seq, "", is_last=True)
+
+    def abandon(self) -> None:
+        """Send followers to the database: this process has nothing to say any more."""
+        self._is_abandoned = True
+        self._wake()
+
+    async def follow(self, after: int) -> AsyncGenerator[events.ReplyEvent, None]:
+        """Yield what came after event number `after`, then what comes."""
+        seq = after
+        while True:
+            for event in self._since(seq):
+                seq = event.seq
+                yield event
+            if self._is_abandoned or (self.ended and seq >= self.ended.seq):
+                return
+            if seq == self.transcript.seq:
+                await self._news()
+
+    def _since(self, after: int) -> list[events.ReplyEvent]:
+        found: list[events.ReplyEvent] = []
+        text = self.transcript.since(after)
+        if text:
+            seq = self.transcript.seq - (self.ended is not None)
+            found.append(self._delta(seq, text))
+        elif after < self.run_start:
+            found.append(
+                events.ReplyStarted(
+                    self.conversation_id,
+                    self.message_id,
+                    self.run_start,
+                    self.parent_id,
+                )
+            )
+        if self.ended is not None and after < self.ended.seq:
+            found.append(self.ended)
+        return found
+
+    def _delta(self, seq: int, text: str) -> events.ReplyDelta:
+        return events.ReplyDelta(self.conversation_id, self.message_id, seq, text)
+
+    async def _news(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.add(waiter)
+        try:
+            await waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+
+#: Replies that this process is writing, by message id.
+live: dict[uuid.UUID, LiveReply] = {}
+
+
+def _window() -> float:
+    return min(MAX_WINDOW, WINDOW_PER_REPLY * (len(live) - 1))
+
+
+_dirty: list[LiveReply] = []
+
+
+def _flush_later(reply: LiveReply) -> None:
+    # One timer for the whole process: replies that wait are flushed together.
+    if not _dirty:
+        asyncio.get_running_loop().call_later(_window(), _flush_dirty)
+    _dirty.append(reply)
+
+
+def _flush_dirty() -> None:
+    now = time.monotonic()
+    replies = _dirty[:]
+    _dirty.clear()
+    for reply in replies:
+        reply._flush(now)
+
+
+async def follow(
+    message_id: uuid.UUID, after: int = 0
+) -> AsyncGenerator[events.Event, None]:
+    """Yield the events of a reply after number `after`, to its end and without a gap.
+
+    The first may be one delta that joins all that was missed. A follower that has
+    seen more than a crash let survive gets `message.updated` with all that is left.
+    Ends at once when the reply is gone.
+    """
+    while True:
+        reply = live.get(message_id)
+        if reply is not None and after > reply.seq:
+            stored = await _stored(message_id)
+            # Both in the same moment; the database is a second behind.
+            after = reply.seq - (reply.ended is not None)
+            if stored is not None:
+                stored.content = reply.transcript.text
+                yield _whole(stored)
+        steps = reply.follow(after) if reply else _follow_elsewhere(message_id, after)
+        async with aclosing(steps) as source:
+            async for event in source:
+                after = getattr(event, "seq", after)
+                yield event
+                if isinstance(event, events.ReplyEnded):
+                    return
+        # One that was live was taken away: the database knows what became of it.
+        if reply is None and message_id not in live:
+            return
+
+
+async def _follow_elsewhere(
+    message_id: uuid.UUID, after: int
+) -> AsyncGenerator[events.Event, None]:
+    """Follow a reply that another process writes, or nobody any more.
+
+    Returns early when this process takes the reply over.
+    """
+    with broker.subscription(message_id) as entries:
+        while message_id not in live:
+            message = await _stored(message_id)
+            if message is None:
+                return
+            transcript = Transcript.restore(message.content, message.generation.lengths)
+            if not message.is_streaming:
+                if after > transcript.seq:
+                    yield _whole(message)
+                elif text := transcript.since(after):
+                    yield _delta(message, transcript.seq - 1, text)
+                yield ended_event(message, transcript.seq)
+                return
+            # Event 1 is always the start, also before anything was saved.
+            seq = max(transcript.seq, 1)
+            if after < seq:
+                if text := transcript.since(after):
+                    yield _delta(message, seq, text)
+                elif after == 0:
+                    yield _started(message, seq)
+                after = seq
+            # From here on Redis is faster; a gap, the end or silence lead back to
+            # the database.
+            while (entry := await entries.next(POLL_SECONDS)) is not None:
+                first, parts, is_last = entry
+                if is_last or first > after + 1:
+                    break
+                if text := "".join(parts[after + 1 - first :]):
+                    after = first + len(parts) - 1
+                    yield _delta(message, after, text)
+
+
+async def _stored(message_id: uuid.UUID) -> Message | None:
+    return await in_database(
+        Message.objects.select_related("generation")
+        .filter(pk=message_id, generation__isnull=False)
+        .first
+    )
+
+
+def _whole(message: Message) -> events.MessageUpdated:
+    return events.MessageUpdated(message.conversation_id, message_json(message))
+
+
+def _delta(message: Message, seq: int, text: str) -> events.ReplyDelta:
+    return events.ReplyDelta(message.conversation_id, message.pk, seq, text)
+
+
+def _started(message: Message, seq: int) -> events.ReplyStarted:
+    return events.ReplyStarted(
+        message.conversation_id, message.pk, seq, message.parent_id
+    )

@@ -1,0 +1,304 @@
+"""What both sockets have in common: identity, commands, and following replies.
+
+One socket carries all conversations of its user. It re-checks its right on every
+command, and a watch closes it within seconds when its session dies. What an event
+looks like is the business of the two consumers in `consumers.py`.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable
+from contextlib import aclosing, suppress
+from typing import Any, TypeVar
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.core.exceptions import ObjectDoesNotExist
+from django.utils import timezone
+
+from accounts import liveness, throttling
+from accounts.api.parsing import UNSTORABLE
+from accounts.errors import Refusal
+from accounts.models import User
+from conversations import doorbell, errors, events, relay, turns
+from conversations.database import Outage, in_database
+from conversations.models import Conversation, Message
+
+logger = logging.getLogger("tertulia.app")
+
+#: Close codes: the session is over; the client floods.
+UNAUTHENTICATED = 4401
+#: Commands of any kind that one user may send.
+COMMAND_RATE = "1200/m"
+MAX_FOLLOWED = 50
+WATCH_SECONDS = 2.0
+
+Frame = dict[str, Any]
+T = TypeVar("T")
+
+
+class SignedOut(Refusal):
+    status = 401
+    code = "not_authenticated"
+    detail = "This session is over; sign in again."
+
+
+class Unavailable(Refusal):
+    status = 503
+    code = "unavailable"
+    detail = "The database cannot be reached. Try again in a moment."
+
+
+class Malformed(Refusal):
+    code = "malformed"
+
+
+class Socket(AsyncWebsocketConsumer):
+    """A connected client. Subclasses say who it is and what it is shown."""
+
+    #: The session that gives the right to be here; its kind depends on the consumer.
+    credential: Any = None
+    user: User
+
+    # What a subclass decides
+
+    async def identify(self) -> User | None:
+        """Return who connects, and set `credential`; None refuses the handshake."""
+        raise NotImplementedError
+
+    def current_user(self) -> User | None:
+        """Return the user if the session is still good; called in a thread."""
+        raise NotImplementedError
+
+    async def show(self, event: events.Event) -> None:
+        """Send an event."""
+        raise NotImplementedError
+
+    async def show_refusal(self, refusal: Refusal, frame: Frame) -> None:
+        raise NotImplementedError
+
+    async def on_ring(self, ring: doorbell.Ring) -> None:
+        """Something happened to the user's conversations, here or elsewhere."""
+        raise NotImplementedError
+
+    async def handle(self, frame: Frame) -> None:
+        """Carry out a command; raise a Refusal, or Malformed for an unknown one."""
+        raise NotImplementedError
+
+    # The life of a socket
+
+    async def connect(self) -> None:
+        self._followed: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self._rings: set[asyncio.Task[None]] = set()
+        self._unlisten: Callable[[], None] | None = None
+        try:
+            user = await self.identify()
+        except Outage:
+            user = None
+        if user is None:
+            await self.close(UNAUTHENTICATED)
+            return
+        self.user = user
+        self._unlisten = doorbell.listen(user.pk, self._hear)
+        _watch(self)
+        await self.accept(self.accepted_subprotocol())
+
+    def accepted_subprotocol(self) -> str | None:
+        return None
+
+    async def disconnect(self, code: int) -> None:
+        _sockets.discard(self)
+        if self._unlisten:
+            self._unlisten()
+        for task in [*self._followed.values(), *self._rings]:
+            task.cancel()
+
+    async def receive(
+        self, text_data: str | None = None, bytes_data: bytes | None = None
+    ) -> None:
+        frame: Frame = {}
+        try:
+            await throttling.acheck("socket", COMMAND_RATE, str(self.user.pk))
+            frame = _parse(text_data)
+            await self.handle(frame)
+        except Refusal as refusal:
+            await self.show_refusal(refusal, frame)
+            if isinstance(refusal, SignedOut):
+                await self.close(UNAUTHENTICATED)
+        except Outage as error:
+            logger.error("database unavailable", extra={"cause": repr(error)})
+            await self.show_refusal(Unavailable(), frame)
+
+    # What commands are made of
+
+    async def as_user(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Do `work(user, …)` in a thread, after checking the session once more."""
+
+        def checked() -> T:
+            user = self.current_user()
+            if user is None:
+                raise SignedOut
+            return work(user, *args, **kwargs)
+
+        return await in_database(checked)
+
+    async def stop(self, message_id: uuid.UUID) -> None:
+        await self.as_user(turns.stop, message_id)
+
+    def announce(self, kind: str, **values: Any) -> None:
+        """Tell the user's other sockets."""
+        doorbell.ring(self.user.pk, kind, origin=self.channel_id, **values)
+
+    @property
+    def channel_id(self) -> str:
+        return str(id(self))
+
+    def follow(self, message_id: uuid.UUID, after: int = 0) -> None:
+        """Show the events of a reply from number `after` on, beside all else."""
+        if message_id in self._followed:
+            return
+        if len(self._followed) >= MAX_FOLLOWED:
+            raise Malformed(f"At most {MAX_FOLLOWED} replies can be followed at once.")
+        task = asyncio.ensure_future(self._show_all(message_id, after))
+        self._followed[message_id] = task
+
+        def forget(done: asyncio.Task[None]) -> None:
+            if self._followed.get(message_id) is done:
+                del self._followed[message_id]
+
+        task.add_done_callback(forget)
+
+    def unfollow(self, message_id: uuid.UUID) -> None:
+        if task := self._followed.pop(message_id, None):
+            task.cancel()
+
+    def is_following(self, message_id: uuid.UUID) -> bool:
+        return message_id in self._followed
+
+    async def _show_all(self, message_id: uuid.UUID, after: int) -> None:
+        while True:
+            try:
+                async with aclosing(relay.follow(message_id, after)) as steps:
+                    async for event in steps:
+                        await self.show(event)
+                        after = getattr(event, "seq", after)
+                return
+            except Outage:
+                # The reply goes on; look again when the database is back.
+                await asyncio.sleep(1)
+
+    def _hear(self, ring: doorbell.Ring) -> None:
+        if ring.get("origin") == self.channel_id:
+            return
+        task = asyncio.ensure_future(self._answer(ring))
+        self._rings.add(task)
+        task.add_done_callback(self._rings.discard)
+
+    async def _answer(self, ring: doorbell.Ring) -> None:
+        # A ring is never the only copy: what is missed now is there on reload, and
+        # what was deleted in the meantime is not missed.
+        with suppress(*Outage, ObjectDoesNotExist, Refusal):
+            await self.on_ring(ring)
+
+
+def _parse(text: str | None) -> Frame:
+    if text is None:
+        raise Malformed("Send text frames with one JSON object each.")
+    try:
+        frame = json.loads(text)
+    except (ValueError, RecursionError):
+        raise Malformed("This frame is not JSON.") from None
+    if not isinstance(frame, dict):
+        raise Malformed("Send one JSON object per frame.")
+    return frame
+
+
+def uuid_in(frame: Frame, name: str) -> uuid.UUID:
+    """Return the id that `frame` has under `name`, or refuse the frame."""
+    try:
+        return uuid.UUID(str(frame[name]))
+    except (KeyError, ValueError):
+        raise Malformed(f"{name} must be an id.") from None
+
+
+def text_in(frame: Frame, name: str, *, default: str | None = None) -> str | None:
+    """Return the text that `frame` has under `name`, or refuse the frame."""
+    value = frame.get(name, default)
+    if value is not None and (not isinstance(value, str) or UNSTORABLE.search(value)):
+        raise Malformed(f"{name} must be a text that can be stored.")
+    return value
+
+
+def client_id_in(frame: Frame) -> str | None:
+    """Return what the client calls its message, so that it knows what was refused."""
+    with suppress(Malformed):
+        return text_in(frame, "client_id")
+    return None
+
+
+def mark_read(user: User, conversation_id: uuid.UUID) -> str:
+    """Note that the user has seen all of a conversation; return when."""
+    now = timezone.now()
+    own = Conversation.objects.owned_by(user).filter(pk=conversation_id)
+    if not own.update(last_read_at=now):
+        raise errors.NotFound
+    return now.isoformat()
+
+
+def own_reply(user: User, message_id: uuid.UUID) -> Message:
+    reply = (
+        Message.objects.owned_by(user)
+        .filter(pk=message_id, role=Message.Role.ASSISTANT)
+        .first()
+    )
+    if reply is None:
+        raise errors.NotFound
+    return reply
+
+
+def own_conversation(user: User, conversation_id: uuid.UUID) -> Conversation:
+    conversation = (
+        Conversation.objects.owned_by(user).filter(pk=conversation_id).first()
+    )
+    if conversation is None:
+        raise errors.NotFound
+    return conversation
+
+
+# The watch: one task per process closes sockets whose session is over.
+
+_sockets: set[Socket] = set()
+_watcher: asyncio.Task[None] | None = None
+
+
+def _watch(socket: Socket) -> None:
+    global _watcher
+    _sockets.add(socket)
+    if _watcher is None or _watcher.done():
+        _watcher = asyncio.ensure_future(_watch_until_empty())
+
+
+async def _watch_until_empty() -> None:
+    while _sockets:
+        await asyncio.sleep(WATCH_SECONDS)
+        sockets = list(_sockets)
+        ids = {s.credential for s in sockets if isinstance(s.credential, uuid.UUID)}
+        keys = {s.credential for s in sockets if isinstance(s.credential, str)}
+        try:
+            live = await in_database(_live, ids, keys)
+        except Outage:
+            continue
+        for socket in sockets:
+            if socket.credential not in live and socket in _sockets:
+                _sockets.discard(socket)
+                await socket.close(UNAUTHENTICATED)
+
+
+def _live(ids: set[uuid.UUID], keys: set[str]) -> set[Any]:
+    found: set[Any] = set()
+    if ids:
+        found |= liveness.live_api_sessions(ids)
+    if keys:
+        found |= liveness.live_browser_sessions(keys)
+    return found

@@ -1,0 +1,398 @@
+"""Open a turn: one short transaction that stores what was said and opens a reply.
+
+Everything that may be refused is refused here, while there is still a status code to
+send; `generations.start` then writes the reply. Whether anybody listens, and over
+which transport, is not known here.
+"""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts import throttling
+from accounts.api.parsing import UNSTORABLE
+from accounts.errors import Refusal
+from accounts.models import User
+from characters.models import Character
+from conversations import checkpoints, errors, generations, guardrails
+from conversations.models import Conversation, Generation, Message, preview
+from conversations.rows import insert
+from conversations.workers import this_worker
+from llm import quota
+from llm.tokens import estimate_tokens
+
+audit = logging.getLogger("tertulia.audit")
+
+#: How many messages of a branch are read to build a prompt.
+CONTEXT_MESSAGES = 100
+TITLE_LENGTH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A reply that is open, and what its prompt is made of.
+
+    `message` is what the person said; None where a reply is written again or
+    continued. `history` ends with what is answered, oldest first. Of a turn that was
+    sent before (`is_new` false) only the two messages are there.
+    """
+
+    reply: Message
+    message: Message | None = None
+    history: Sequence[Message] = ()
+    conversation: Conversation | None = None
+    is_continuation: bool = False
+    is_new: bool = True
+
+
+def begin(user: User, character: Character, **fields: Any) -> Conversation:
+    """Open a conversation; a character with a greeting speaks first.
+
+    Raises AgeRestricted: a greeting, too, is for those who may hear it.
+    """
+    if not guardrails.may_talk(user.profile, character):
+        raise errors.AgeRestricted
+    with transaction.atomic():
+        conversation = Conversation.objects.create(
+            user=user, character=character, **fields
+        )
+        if character.greeting:
+            conversation.head = Message.objects.create(
+                conversation=conversation,
+                role=Message.Role.ASSISTANT,
+                status=Message.Status.COMPLETE,
+                content=character.greeting,
+            )
+            conversation.last_message_preview = preview(character.greeting)
+            conversation.save(update_fields=["head", "last_message_preview"])
+    return conversation
+
+
+def default_conversation(user: User) -> Conversation:
+    """Return where the user's messages go that name no conversation."""
+    existing = find_default(user)
+    if existing is not None:
+        return existing
+    everyone = Character.objects.published().filter(rating="everyone")
+    character = everyone.filter(slug="assistant").first() or everyone.first()
+    if character is None:
+        raise errors.NotFound("There is no assistant; the operator has to add one.")
+    try:
+        return begin(user, character, is_default=True)
+    except IntegrityError:  # another request was faster
+        return _defaults(user).get()
+
+
+def find_default(user: User) -> Conversation | None:
+    return _defaults(user).first()
+
+
+def _defaults(user: User) -> QuerySet[Conversation]:
+    return Conversation.objects.owned_by(user).filter(
+        is_default=True, status=Conversation.Status.OPEN
+    )
+
+
+def open(
+    user: User,
+    conversation_id: uuid.UUID,
+    content: str,
+    *,
+    client_id: str | None = None,
+    use_context: bool = True,
+    **fields: Any,
+) -> Turn:
+    """Store a message and open the reply to it.
+
+    `fields` are further fields of the message. The same `client_id` sent again
+    returns the same turn. Raises a Refusal: NotFound, Busy, ClientIdReused,
+    ConversationClosed, AgeRestricted, BlockedContent, QuotaExceeded, RateLimited,
+    Draining or Invalid.
+    """
+    content, client_id = _checked(content), _checked_id(client_id)
+    _admit(user)
+    try:
+        with transaction.atomic():
+            conversation = _locked(user, conversation_id)
+            _allow(conversation, content)
+            _check_quoted(conversation, fields.get("reply_to_id"))
+            now = timezone.now()
+            message = Message(
+                conversation=conversation,
+                parent_id=conversation.head_id,
+                role=Message.Role.USER,
+                status=Message.Status.SENT,
+                content=content,
+                client_id=client_id,
+                created_at=now,
+                **fields,
+            )
+            history = (
+                Message.objects.branch(conversation.head_id, CONTEXT_MESSAGES)
+                if use_context
+                else []
+            )
+            reply = _open_reply(conversation, message, now, with_parent=True)
+            return Turn(reply, message, [*history, message], conversation)
+    except IntegrityError:
+        refusal: Refusal = errors.Busy()
+    except (errors.QuotaExceeded, errors.ConversationClosed) as error:
+        # What was sent before the last unit was used, or before the end, was sent.
+        refusal = error
+    turn = _repeated(conversation_id, client_id, content)
+    if turn is None:
+        raise refusal
+    return turn
+
+
+def regenerate(user: User, message_id: uuid.UUID) -> Turn:
+    """Open another reply to the same message, beside the one there is."""
+    _admit(user)
+    try:
+        with transaction.atomic():
+            target, conversation = _target(user, message_id)
+            asked = target.parent if target.is_reply else target
+            if asked is None or asked.role != Message.Role.USER:
+                raise errors.Invalid("A greeting answers nothing; send a message.")
+            _allow(conversation, asked.content)
+            history = Message.objects.branch(asked.pk, CONTEXT_MESSAGES)
+            reply = _open_reply(conversation, asked, timezone.now())
+            return Turn(reply, None, history, conversation)
+    except IntegrityError:
+        raise errors.Busy from None
+
+
+def resume(user: User, message_id: uuid.UUID) -> Turn:
+    """Open a reply that was cut short again, to be written on from where it is."""
+    _admit(user)
+    try:
+        with transaction.atomic():
+            reply, conversation = _target(user, message_id)
+            if reply.is_streaming:
+                raise errors.Busy
+            if not reply.can_continue or reply.children.exists():
+                raise errors.CannotContinue
+            asked = reply.parent.content if reply.parent else ""
+            _allow(conversation, asked)
+            held = _reserve(conversation, asked)
+            history = Message.objects.branch(reply.pk, CONTEXT_MESSAGES)
+            reply.status = Message.Status.STREAMING
+            reply.save(update_fields=["status"])
+            generation = reply.generation
+            generation.worker = this_worker()
+            generation.heartbeat_at = timezone.now()
+            generation.stop_requested = False
+            generation.error_code = ""
+            generation.reserved_units, generation.usage_date = held.units, held.date
+            generation.save()
+            Conversation.objects.filter(pk=conversation.pk).update(head=reply)
+            return Turn(reply, None, history, conversation, is_continuation=True)
+    except IntegrityError:
+        raise errors.Busy from None
+
+
+def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
+    """Close a conversation and open a new one with the same character."""
+    with transaction.atomic():
+        old = _locked(user, conversation_id)
+        was_default = old.is_default and old.is_open
+        old.status = Conversation.Status.CLOSED
+        old.save(update_fields=["status"])
+        Generation.objects.filter(
+            message__conversation=old, message__status=Message.Status.STREAMING
+        ).update(stop_requested=True)
+        return begin(user, old.character, model=old.model, is_default=was_default)
+
+
+def delete(conversation: Conversation) -> None:
+    """Delete a conversation; a reply being written in it ends unseen."""
+    conversation_id = str(conversation.pk)
+    with transaction.atomic():
+        checkpoints.charge_open_replies(conversation)
+        conversation.delete()
+    generations.ring(
+        conversation.user_id, "conversation.deleted", conversation=conversation_id
+    )
+
+
+def delete_message(user: User, message_id: uuid.UUID) -> None:
+    """Delete a message and all that follows it; the branch shown then ends before it.
+
+    Raises NotFound, or Busy while a reply is being written in the conversation.
+    """
+    with transaction.atomic():
+        message, conversation = _target(user, message_id)
+        if conversation.messages.filter(status=Message.Status.STREAMING).exists():
+            raise errors.Busy
+        Message.objects.below(message.pk).delete()
+        # Where the branch that was shown is gone, its head is too.
+        Conversation.objects.filter(pk=conversation.pk, head=None).update(
+            head=message.parent_id
+        )
+    generations.ring(
+        user.pk,
+        "message.deleted",
+        conversation=str(conversation.pk),
+        message=str(message_id),
+    )
+
+
+def stop(user: User, message_id: uuid.UUID) -> Message:
+    """Stop a reply, in whatever process it is written; one that has ended stays.
+
+    The words written so far are kept; the reply's own last event says when it ended.
+    """
+    reply = Message.objects.owned_by(user).filter(pk=message_id).first()
+    if reply is None:
+        raise errors.NotFound
+    if reply.is_streaming and not generations.stop(reply.pk):
+        Generation.objects.filter(pk=reply.pk).update(stop_requested=True)
+        generations.ring(
+            user.pk,
+            "stop",
+            conversation=str(reply.conversation_id),
+            message=str(reply.pk),
+        )
+    return reply
+
+
+def _admit(user: User) -> None:
+    if generations.is_draining():
+        raise errors.Draining(retry_after=5)
+    throttling.check("chat", settings.CHAT_RATE, str(user.pk))
+
+
+def _checked(content: str) -> str:
+    text = content.strip()
+    if not text:
+        raise errors.Invalid("Write something first.")
+    if len(text) > settings.MESSAGE_MAX_CHARS:
+        raise errors.Invalid(
+            f"This is longer than {settings.MESSAGE_MAX_CHARS} characters."
+        )
+    if UNSTORABLE.search(text):
+        raise errors.Invalid("This text has characters that cannot be stored.")
+    return text
+
+
+def _checked_id(client_id: str | None) -> str | None:
+    if client_id and (len(client_id) > 64 or UNSTORABLE.search(client_id)):
+        raise errors.Invalid("client_id must be a text of at most 64 characters.")
+    return client_id or None
+
+
+def _locked(user: User, conversation_id: uuid.UUID) -> Conversation:
+    try:
+        conversation = (
+            Conversation.objects.owned_by(user)
+            .select_related("character__model", "model")
+            .select_for_update(of=("self",))
+            .get(pk=conversation_id)
+        )
+    except Conversation.DoesNotExist:
+        raise errors.NotFound from None
+    conversation.user = user
+    return conversation
+
+
+def _target(user: User, message_id: uuid.UUID) -> tuple[Message, Conversation]:
+    found = Message.objects.owned_by(user).filter(pk=message_id)
+    conversation_id = found.values_list("conversation_id", flat=True).first()
+    if conversation_id is None:
+        raise errors.NotFound
+    conversation = _locked(user, conversation_id)
+    # Read under the lock: before it, the message may end, begin or be deleted.
+    message = found.select_related("parent", "generation").first()
+    if message is None:
+        raise errors.NotFound
+    return message, conversation
+
+
+def _allow(conversation: Conversation, content: str) -> None:
+    if not conversation.is_open:
+        raise errors.ConversationClosed
+    if not guardrails.may_talk(conversation.user.profile, conversation.character):
+        raise errors.AgeRestricted
+    verdict = guardrails.check(content)
+    if verdict is not None:
+        audit.warning(
+            "message.blocked",
+            extra={"user": str(conversation.user_id), "rule": verdict.rule},
+        )
+        raise errors.BlockedContent(rule=verdict.rule)
+
+
+def _check_quoted(conversation: Conversation, message_id: uuid.UUID | None) -> None:
+    if message_id and not conversation.messages.filter(pk=message_id).exists():
+        raise errors.Invalid("reply_to_id must be the id of a message here.")
+
+
+def _reserve(conversation: Conversation, content: str) -> quota.Reservation:
+    user = conversation.user
+    units = estimate_tokens(content) + settings.LLM_MAX_OUTPUT_TOKENS
+    try:
+        return quota.reserve(user.pk, units, user.daily_limit, user.profile.time_zone)
+    except quota.QuotaExceeded as refusal:
+        wait = (refusal.reset_at - timezone.now()).total_seconds()
+        raise errors.QuotaExceeded(
+            refusal.detail,
+            reset_at=refusal.reset_at.isoformat(),
+            retry_after=max(int(wait), 1),
+        ) from None
+
+
+def _open_reply(
+    conversation: Conversation, asked: Message, now, *, with_parent: bool = False
+) -> Message:
+    """Insert the empty reply and its generation, and make it the head."""
+    held = _reserve(conversation, asked.content)
+    reply = Message(
+        conversation=conversation,
+        parent=asked,
+        role=Message.Role.ASSISTANT,
+        status=Message.Status.STREAMING,
+        created_at=now + timedelta(microseconds=1),
+    )
+    insert(*([asked, reply] if with_parent else [reply]))
+    reply.generation = Generation(
+        message=reply,
+        worker=this_worker(),
+        reserved_units=held.units,
+        usage_date=held.date,
+    )
+    insert(reply.generation)
+    changes = {
+        "head": reply,
+        "last_message_at": now,
+        "last_message_preview": preview(asked.content),
+    }
+    if not conversation.title:
+        changes["title"] = preview(asked.content)[:TITLE_LENGTH]
+        conversation.title = changes["title"]
+    Conversation.objects.filter(pk=conversation.pk).update(**changes)
+    return reply
+
+
+def _repeated(
+    conversation_id: uuid.UUID, client_id: str | None, content: str
+) -> Turn | None:
+    """Return the turn that was opened with `client_id` before, if there is one."""
+    sent = client_id and (
+        Message.objects.filter(conversation=conversation_id, client_id=client_id)
+        .prefetch_related("children__generation")
+        .first()
+    )
+    if not sent:
+        return None
+    replies = sent.children.all()
+    if sent.content != content or not replies:
+        raise errors.ClientIdReused
+    return Turn(replies[0], sent, is_new=False)

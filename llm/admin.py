@@ -1,0 +1,83 @@
+"""What the operator sees of models and of their use."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from llm import catalog
+from llm.models import DailyUsage, LanguageModel, UsageRecord
+
+
+@admin.register(LanguageModel)
+class LanguageModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = [
+        "label",
+        "provider",
+        "name",
+        "context_tokens",
+        "max_output_tokens",
+        "temperature",
+        "is_active",
+        "is_default",
+    ]
+    list_filter = ["provider", "is_active"]
+    search_fields = ["label", "name"]
+    # There is one default at most: the action moves it, a checkbox could only fail.
+    readonly_fields = ["is_default"]
+    actions = ["make_default"]
+
+    @admin.action(description=_("Make the selected model the default"))
+    def make_default(
+        self, request: HttpRequest, queryset: QuerySet[LanguageModel]
+    ) -> None:
+        chosen = list(queryset[:2])
+        if len(chosen) != 1:
+            self.message_user(request, _("Select one model."), messages.ERROR)
+            return
+        chosen[0].make_default()
+        catalog.forget()
+
+    def save_model(
+        self, request: HttpRequest, obj: LanguageModel, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        catalog.forget()
+
+
+class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Rows that the platform writes and nobody changes."""
+
+    date_hierarchy = "date"
+    search_fields = ["user__email"]
+    list_select_related = ["user"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(DailyUsage)
+class DailyUsageAdmin(LedgerAdmin):
+    list_display = ["date", "user", "used", "reserved"]
+
+
+@admin.register(UsageRecord)
+class UsageRecordAdmin(LedgerAdmin):
+    list_display = [
+        "created_at",
+        "user",
+        "model",
+        "prompt_tokens",
+        "completion_tokens",
+        "is_exact",
+        "units",
+    ]
+    list_filter = ["is_exact"]

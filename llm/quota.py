@@ -1,0 +1,129 @@
+"""Units a day: reserved before a reply, settled after it to what was really used.
+
+Plain statements for the caller's own transaction. A person is an id, a limit and a
+time zone here; their day begins at their own midnight.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypedDict
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from llm.models import DailyUsage, UsageRecord
+from llm.types import Usage
+
+
+class QuotaExceeded(Exception):
+    """Nothing is left of today's units."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, reset_at: datetime) -> None:
+        self.reset_at = reset_at
+        super().__init__(self.code)
+
+    @property
+    def detail(self) -> str:
+        return str(_("You have used today's units. More are there after midnight."))
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Units held for one reply, on the person's own day."""
+
+    date: date
+    units: int
+
+
+class UsageToday(TypedDict):
+    """What `GET /me/usage` tells: `remaining` is neither used nor reserved."""
+
+    used: int
+    limit: int
+    remaining: int
+    reset_at: datetime
+
+
+def reserve(user_id: UUID, units: int, limit: int, time_zone: str) -> Reservation:
+    """Hold `units`, or what is left of `limit`; raise QuotaExceeded if nothing is.
+
+    Called in a transaction. A reply may use more than was held for it, so a person
+    can pass the limit by one reply, never by more.
+    """
+    today = local_date(time_zone)
+    rows = DailyUsage.objects.filter(user_id=user_id, date=today)
+    has_room = rows.filter(used__lte=limit - units - F("reserved"))
+    if has_room.update(reserved=F("reserved") + units):
+        return Reservation(today, units)
+    # The first reply of the day, or one of the last.
+    with transaction.atomic():
+        DailyUsage.objects.bulk_create(
+            [DailyUsage(user_id=user_id, date=today)], ignore_conflicts=True
+        )
+        row = rows.select_for_update().get()
+        left = limit - row.used - row.reserved
+        if left <= 0:
+            raise QuotaExceeded(reset_at(time_zone))
+        granted = min(units, left)
+        rows.update(reserved=F("reserved") + granted)
+    return Reservation(today, granted)
+
+
+def settle(user_id: UUID, reserved_on: date, reserved: int, used: int) -> None:
+    """Give back what was held for a reply, and count what it used."""
+    DailyUsage.objects.filter(user_id=user_id, date=reserved_on).update(
+        reserved=Greatest(F("reserved") - reserved, 0), used=F("used") + used
+    )
+
+
+def refund(user_id: UUID, reserved_on: date, reserved: int) -> None:
+    """Give back what was held for a reply that cost nothing."""
+    settle(user_id, reserved_on, reserved, 0)
+
+
+def record(user_id: UUID, charged_on: date, model: str, usage: Usage) -> int:
+    """Write what one reply cost, and return its units: one token is one unit."""
+    units = usage.prompt + usage.completion
+    UsageRecord.objects.create(
+        user_id=user_id,
+        date=charged_on,
+        model=model,
+        prompt_tokens=usage.prompt,
+        completion_tokens=usage.completion,
+        is_exact=usage.exact,
+        units=units,
+    )
+    return units
+
+
+def usage_today(user_id: UUID, limit: int, time_zone: str) -> UsageToday:
+    """Return what a person has used of today's units, and what is left."""
+    today = DailyUsage.objects.filter(user_id=user_id, date=local_date(time_zone))
+    used, reserved = today.values_list("used", "reserved").first() or (0, 0)
+    return {
+        "used": used,
+        "limit": limit,
+        "remaining": max(0, limit - used - reserved),
+        "reset_at": reset_at(time_zone),
+    }
+
+
+def local_date(time_zone: str) -> date:
+    """Return today's date where the person is."""
+    return timezone.now().astimezone(ZoneInfo(time_zone)).date()
+
+
+def reset_at(time_zone: str) -> datetime:
+    """Return the person's next midnight, in UTC.
+
+    Where the clock skips midnight, the day begins when it jumps; UTC can say so.
+    """
+    tomorrow = local_date(time_zone) + timedelta(days=1)
+    return datetime.combine(tomorrow, time.min, ZoneInfo(time_zone)).astimezone(UTC)
