@@ -7,6 +7,7 @@ A socket ticket stands for a session once.
 from datetime import timedelta
 
 from asgiref.sync import sync_to_async
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
@@ -69,6 +70,12 @@ class BearerAuthentication(BaseAuthentication):
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="tertulia"'
+
+
+def signed_in(request: HttpRequest | Request) -> User:
+    """Return who asks, of whom a permission or decorator has made sure."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def _with_user(sessions: SessionQuerySet) -> SessionQuerySet:

@@ -6,7 +6,6 @@ password they were opened with.
 
 import uuid
 from collections.abc import Iterable
-from types import SimpleNamespace
 
 from django.conf import settings
 from django.contrib.auth import (
@@ -16,6 +15,7 @@ from django.contrib.auth import (
     get_user,
 )
 from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
@@ -54,10 +54,10 @@ _USED = [
 
 def browser_user(session_key: str) -> User | None:
     """Return the user who is signed in by a browser session, with profile and plan."""
-    user = get_user(SimpleNamespace(session=SessionStore(session_key), META={}))
-    if not user.is_authenticated or not user.is_active:
-        return None
-    return user
+    request = HttpRequest()
+    request.session = SessionStore(session_key)
+    user = get_user(request)
+    return user if isinstance(user, User) and user.is_active else None
 
 
 def live_api_sessions(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:

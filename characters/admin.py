@@ -53,7 +53,7 @@ class CharacterForm(forms.ModelForm):
         )
 
     def clean(self):
-        cleaned = super().clean()
+        cleaned = super().clean() or {}
         if cleaned.get("explicit_level") and cleaned.get("rating") != "adult":
             raise ValidationError(
                 {"explicit_level": _("Only a character for adults can be explicit.")}

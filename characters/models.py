@@ -1,5 +1,7 @@
 """Characters: who answers."""
 
+from typing import Any
+
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -13,7 +15,7 @@ class CharacterQuerySet(models.QuerySet["Character"]):
         return self.filter(archived_at=None, is_public=True)
 
 
-def share(label: str, default: float) -> models.FloatField:
+def share(label: Any, default: float) -> models.FloatField:
     return models.FloatField(
         label, default=default, validators=[MinValueValidator(0), MaxValueValidator(1)]
     )

@@ -71,16 +71,16 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         )
     if not isinstance(error, exceptions.APIException):
         return None
-    detail = error.detail
-    code = getattr(detail, "code", error.default_code)
+    code = getattr(error.detail, "code", error.default_code)
+    sentence = str(error.detail)
     headers = {}
-    if getattr(error, "auth_header", None):
-        headers["WWW-Authenticate"] = error.auth_header
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
     if isinstance(error, exceptions.NotFound):
         # The same body for what is not there and what is somebody else's.
-        detail = "There is no such object, or it is not yours."
+        sentence = "There is no such object, or it is not yours."
     return Response(
-        {"code": CODES.get(code, code), "detail": str(detail)},
+        {"code": CODES.get(code, code), "detail": sentence},
         status=error.status_code,
         headers=headers,
     )

@@ -3,7 +3,11 @@
 Read-only: what people said is not edited. Texts are shown one conversation at a time.
 """
 
+from typing import Any
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from conversations.models import Conversation, Generation, Message
@@ -12,10 +16,10 @@ SHOWN = 200
 
 
 class ReadOnly:
-    def has_add_permission(self, request, obj=None):
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request, obj=None):
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
 
@@ -27,10 +31,11 @@ class MessageInline(ReadOnly, admin.TabularInline):
     can_delete = False
     show_change_link = True
 
-    def get_queryset(self, request):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         # A long conversation would be a page that never comes.
         newest = super().get_queryset(request).order_by("-created_at")
-        if pk := request.resolver_match.kwargs.get("object_id"):
+        match = request.resolver_match
+        if match and (pk := match.kwargs.get("object_id")):
             shown = newest.filter(conversation=pk).values("pk")[:SHOWN]
             return newest.filter(pk__in=list(shown.values_list("pk", flat=True)))
         return newest

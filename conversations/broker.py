@@ -10,7 +10,7 @@ import json
 import logging
 import uuid
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -116,7 +116,7 @@ class Broker:
         self._outbox: deque[tuple[str, bytes]] = deque(maxlen=BACKLOG)
         self._has_mail = asyncio.Event()
         self._followers: dict[str, set[Entries]] = defaultdict(set)
-        self._read_up_to: dict[str, bytes | str] = {}
+        self._read_up_to: dict[Any, Any] = {}
         self._wake_key = f"{PREFIX}wake:{self.name}"
         # Reading blocks for seconds by design, so only the writer has a timeout.
         self._writer = Redis.from_url(
@@ -157,7 +157,9 @@ class Broker:
             del self._followers[key]
             self._read_up_to.pop(key, None)
 
-    async def _forever(self, work: Callable) -> None:
+    async def _forever(
+        self, work: Callable[[Callable[[], None]], Awaitable[None]]
+    ) -> None:
         """Do `work` again after every failure of Redis, quietly after the first."""
         is_down = False
 
@@ -219,10 +221,10 @@ class Broker:
                             callback(received)
 
     async def _read(self, recovered: Callable[[], None]) -> None:
-        woken_up_to: bytes | str = "0-0"
+        woken_up_to: Any = "0-0"
         while True:
-            keys = {self._wake_key: woken_up_to, **self._read_up_to}
-            found = await self._reader.xread(keys, block=5000, count=500)
+            keys: dict[Any, Any] = {self._wake_key: woken_up_to, **self._read_up_to}
+            found: Any = await self._reader.xread(keys, block=5000, count=500)
             recovered()
             for raw_key, entries in found or []:
                 key = raw_key.decode()

@@ -140,7 +140,7 @@ def settle(done: Settlement) -> Generation | None:
         _tell_conversation(done.reply, done.text)
         if reply.filter(status=Message.Status.STREAMING).update(**changes):
             _charge(generation, done.user_id, done.usage)
-            changed = _SETTLED
+            changed: tuple[str, ...] = _SETTLED
         elif reply.filter(status=Message.Status.INTERRUPTED).update(**changes):
             # Another process gave it up, and charged for it, while the database was
             # away; the text here is the whole of it.
@@ -246,4 +246,5 @@ def _tell_conversation(reply: Message, text: str) -> None:
     if text:
         changes["last_message_preview"] = preview(text)
     Conversation.objects.filter(pk=reply.conversation_id).update(**changes)
-    Message.objects.filter(pk=reply.parent_id).update(status=Message.Status.READ)
+    if reply.parent_id:
+        Message.objects.filter(pk=reply.parent_id).update(status=Message.Status.READ)

@@ -103,7 +103,7 @@ class JsonConsumer(Socket):
             text_in(frame, "content", default="") or "",
             client_id=text_in(frame, "client_id"),
         )
-        message = turn.message
+        message = turn.sent
         try:
             await self.show(
                 events.MessageCreated(
@@ -150,7 +150,7 @@ class PagesConsumer(Socket):
 
     async def identify(self) -> User | None:
         user, session = self.scope["user"], self.scope["session"]
-        if not user.is_authenticated or not session.session_key:
+        if not isinstance(user, User) or not session.session_key:
             return None
         self.credential = session.session_key
         self._growing: dict[uuid.UUID, fragments.GrowingReply] = {}
@@ -171,7 +171,7 @@ class PagesConsumer(Socket):
                     client_id=text_in(frame, "client_id"),
                 )
                 try:
-                    await self._show_turn(turn.message.pk, turn.reply.pk)
+                    await self._show_turn(turn.sent.pk, turn.reply.pk)
                 finally:  # whatever becomes of this socket
                     generations.start(turn)
                 self.follow(turn.reply.pk)

@@ -60,7 +60,8 @@ def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return work(*args, **kwargs)
     now = time.monotonic()
     if now - getattr(_thread, "used_at", now) > TRUSTED_SECONDS:
-        connection.health_check_done = False
+        # Django's own flag; it is asked for the next time the connection is used.
+        connection.health_check_done = False  # type: ignore[attr-defined]
     _thread.used_at = now
     try:
         return work(*args, **kwargs)

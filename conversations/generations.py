@@ -187,8 +187,8 @@ async def _checkpoint_until_idle() -> None:
         for run, seq in saved.items():
             run.saved_seq = seq
         for message_id in signals.to_stop | signals.gone:
-            if run := _runs.get(message_id):
-                run.end_early(endings.Stopped())
+            if message_id in _runs:
+                _runs[message_id].end_early(endings.Stopped())
 
 
 class _Run:

@@ -1,18 +1,26 @@
 """Which conversations and messages somebody may see, and in what order."""
 
-import uuid
-from typing import Any
+from __future__ import annotations
 
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import AnonymousUser
 from django.db import connections, models
+
+from accounts.models import User
+
+if TYPE_CHECKING:
+    from conversations.models import Conversation, Message  # noqa: F401
 from django.db.models.expressions import RawSQL
 
 
-class ConversationQuerySet(models.QuerySet):
-    def owned_by(self, user) -> "ConversationQuerySet":
+class ConversationQuerySet(models.QuerySet["Conversation"]):
+    def owned_by(self, user: User | AnonymousUser) -> ConversationQuerySet:
         """Keep the user's own; anonymous people have none."""
-        return self.filter(user=user) if user.is_authenticated else self.none()
+        return self.filter(user=user) if isinstance(user, User) else self.none()
 
-    def with_unread(self) -> "ConversationQuerySet":
+    def with_unread(self) -> ConversationQuerySet:
         """Add `unread`: how many replies came since the person last looked."""
         from conversations.models import Message
 
@@ -34,11 +42,11 @@ class ConversationQuerySet(models.QuerySet):
         )
 
 
-class MessageQuerySet(models.QuerySet):
-    def owned_by(self, user) -> "MessageQuerySet":
+class MessageQuerySet(models.QuerySet["Message"]):
+    def owned_by(self, user: User | AnonymousUser) -> MessageQuerySet:
         return (
             self.filter(conversation__user=user)
-            if user.is_authenticated
+            if isinstance(user, User)
             else self.none()
         )
 
@@ -56,14 +64,14 @@ class MessageQuerySet(models.QuerySet):
             )
             return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
-    def shown(self, leaf: uuid.UUID | None, limit: int) -> list[Any]:
+    def shown(self, leaf: uuid.UUID | None, limit: int) -> list[Message]:
         """Return the messages of `branch_ids` with how they were generated, oldest
         first."""
         ids = self.branch_ids(leaf, limit)
         found = self.select_related("generation").in_bulk(ids)
         return [found[pk] for pk in reversed(ids) if pk in found]
 
-    def branch(self, leaf: uuid.UUID | None, limit: int) -> list[Any]:
+    def branch(self, leaf: uuid.UUID | None, limit: int) -> list[Message]:
         """Return the messages of `branch_ids`, oldest first, in one query."""
         if leaf is None:
             return []

@@ -28,7 +28,7 @@ def conversation_json(conversation: Conversation) -> dict[str, Any]:
         "title": conversation.title,
         "is_pinned": conversation.is_pinned,
         "status": conversation.status,
-        "model": conversation.model_id and conversation.model.label,
+        "model": conversation.model.label if conversation.model else None,
         "created_at": conversation.created_at,
         "last_message_at": conversation.last_message_at,
         "last_message_preview": conversation.last_message_preview,

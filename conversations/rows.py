@@ -30,7 +30,7 @@ def insert(*rows: Model) -> None:
 @lru_cache
 def _statement(model: type[Model], count: int) -> str:
     quote = connection.ops.quote_name
-    columns = [quote(field.column) for field in model._meta.concrete_fields]
+    columns = [quote(str(field.column)) for field in model._meta.concrete_fields]
     row = f"({', '.join(['%s'] * len(columns))})"
     return (
         f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(columns)}) "  # noqa: S608  names of our own

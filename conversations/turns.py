@@ -9,7 +9,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -41,16 +41,22 @@ class Turn:
     """A reply that is open, and what its prompt is made of.
 
     `message` is what the person said; None where a reply is written again or
-    continued. `history` ends with what is answered, oldest first. Of a turn that was
-    sent before (`is_new` false) only the two messages are there.
+    continued. `history` ends with what is answered, oldest first. A turn that was
+    sent before is not new and has no history: there is nothing left to start.
     """
 
     reply: Message
+    conversation: Conversation
     message: Message | None = None
     history: Sequence[Message] = ()
-    conversation: Conversation | None = None
     is_continuation: bool = False
     is_new: bool = True
+
+    @property
+    def sent(self) -> Message:
+        """What the person said, of a turn that was opened by saying it."""
+        assert self.message is not None
+        return self.message
 
 
 def begin(user: User, character: Character, **fields: Any) -> Conversation:
@@ -141,7 +147,7 @@ def open(
                 else []
             )
             reply = _open_reply(conversation, message, now, with_parent=True)
-            return Turn(reply, message, [*history, message], conversation)
+            return Turn(reply, conversation, message, [*history, message])
     except IntegrityError:
         refusal: Refusal = errors.Busy()
     except (errors.QuotaExceeded, errors.ConversationClosed) as error:
@@ -165,7 +171,7 @@ def regenerate(user: User, message_id: uuid.UUID) -> Turn:
             _allow(conversation, asked.content)
             history = Message.objects.branch(asked.pk, CONTEXT_MESSAGES)
             reply = _open_reply(conversation, asked, timezone.now())
-            return Turn(reply, None, history, conversation)
+            return Turn(reply, conversation, None, history)
     except IntegrityError:
         raise errors.Busy from None
 
@@ -194,7 +200,7 @@ def resume(user: User, message_id: uuid.UUID) -> Turn:
             generation.reserved_units, generation.usage_date = held.units, held.date
             generation.save()
             Conversation.objects.filter(pk=conversation.pk).update(head=reply)
-            return Turn(reply, None, history, conversation, is_continuation=True)
+            return Turn(reply, conversation, None, history, is_continuation=True)
     except IntegrityError:
         raise errors.Busy from None
 
@@ -350,7 +356,11 @@ def _reserve(conversation: Conversation, content: str) -> quota.Reservation:
 
 
 def _open_reply(
-    conversation: Conversation, asked: Message, now, *, with_parent: bool = False
+    conversation: Conversation,
+    asked: Message,
+    now: datetime,
+    *,
+    with_parent: bool = False,
 ) -> Message:
     """Insert the empty reply and its generation, and make it the head."""
     held = _reserve(conversation, asked.content)
@@ -369,7 +379,7 @@ def _open_reply(
         usage_date=held.date,
     )
     insert(reply.generation)
-    changes = {
+    changes: dict[str, Any] = {
         "head": reply,
         "last_message_at": now,
         "last_message_preview": preview(asked.content),
@@ -387,6 +397,7 @@ def _repeated(
     """Return the turn that was opened with `client_id` before, if there is one."""
     sent = client_id and (
         Message.objects.filter(conversation=conversation_id, client_id=client_id)
+        .select_related("conversation")
         .prefetch_related("children__generation")
         .first()
     )
@@ -395,4 +406,4 @@ def _repeated(
     replies = sent.children.all()
     if sent.content != content or not replies:
         raise errors.ClientIdReused
-    return Turn(replies[0], sent, is_new=False)
+    return Turn(replies[0], sent.conversation, sent, is_new=False)

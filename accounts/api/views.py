@@ -24,6 +24,7 @@ from accounts.api.serializers import (
     TicketSerializer,
     TokensSerializer,
 )
+from accounts.bearer import signed_in
 from accounts.errors import (
     BirthdateLocked,
     InvalidCredentials,
@@ -278,12 +279,6 @@ class MeView(generics.RetrieveUpdateDestroyAPIView):
         confirm_password(request, serializer.validated_data["password"])
         registration.leave(signed_in(request))
         return Response(status=204)
-
-
-def signed_in(request: Request) -> User:
-    """Return who asks, of whom the permissions have made sure."""
-    assert isinstance(request.user, User)
-    return request.user
 
 
 def authenticated(request: Request, email: str, password: str) -> User | None:

@@ -32,7 +32,7 @@ class CharacterSerializer(serializers.ModelSerializer):
         return character.avatar.url if character.avatar else None
 
 
-class PublicCharacters:
+class PublicCharacters(generics.GenericAPIView):
     queryset = Character.objects.published()
     serializer_class = CharacterSerializer
     permission_classes = [permissions.AllowAny]

@@ -5,6 +5,7 @@ Loaded by pytest before Django's settings are, see pyproject.toml.
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -51,10 +52,16 @@ def _prepare(database: str) -> None:
     if database == "postgres":
         postgres, redis = Postgres(), Redis()
         _started.extend([postgres, redis])
+        signal.signal(signal.SIGTERM, _leave_nothing)
         postgres.start()
         redis.start()
         os.environ["DATABASE_URL"] = postgres.url()
         os.environ["REDIS_URL"] = redis.url
+
+
+def _leave_nothing(*_: object) -> None:
+    pytest_unconfigure()
+    os._exit(128 + signal.SIGTERM)
 
 
 def pytest_configure(config: pytest.Config) -> None:

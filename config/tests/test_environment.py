@@ -13,6 +13,9 @@ from config.environment import BASE_DIR
 from config.testing.deployment import production_environment
 from config.testing.server import bare_environment, configured_names
 
+# None of this asks a database: one of the two runs is enough.
+pytestmark = pytest.mark.sqlite
+
 # The names that programs rely on.
 CONTRACT = {
     *("HOST", "PORT", "DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL"),

@@ -4,19 +4,21 @@ Answers are made by `rendering.py`, the same for every transport; the read-only
 serializers here document them.
 """
 
+from typing import Any
+
 from rest_framework import serializers
 
 from characters.models import Character
 from conversations.models import Conversation, Message
 
 
-class CharacterInConversation(serializers.Serializer):
+class CharacterInConversation(serializers.Serializer[Any]):
     slug = serializers.CharField()
     name = serializers.CharField()
     avatar_url = serializers.CharField(allow_null=True)
 
 
-class ConversationShape(serializers.Serializer):
+class ConversationShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     character = CharacterInConversation()
     title = serializers.CharField()
@@ -29,7 +31,7 @@ class ConversationShape(serializers.Serializer):
     unread = serializers.IntegerField()
 
 
-class NewConversation(serializers.Serializer):
+class NewConversation(serializers.Serializer[Any]):
     character = serializers.SlugRelatedField(
         slug_field="slug", queryset=Character.objects.published(), required=False
     )
@@ -41,7 +43,7 @@ class NewConversation(serializers.Serializer):
     )
     title = serializers.CharField(max_length=200, required=False, allow_blank=True)
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         character = attrs.pop("character_id", None) or attrs.get("character")
         if character is None:
             raise serializers.ValidationError(
@@ -50,24 +52,24 @@ class NewConversation(serializers.Serializer):
         return {**attrs, "character": character}
 
 
-class ConversationChanges(serializers.ModelSerializer):
+class ConversationChanges(serializers.ModelSerializer[Conversation]):
     class Meta:
         model = Conversation
         fields = ("title", "is_pinned")
 
 
-class UsageShape(serializers.Serializer):
+class UsageShape(serializers.Serializer[Any]):
     prompt = serializers.IntegerField()
     completion = serializers.IntegerField()
     exact = serializers.BooleanField()
 
 
-class ErrorInMessage(serializers.Serializer):
+class ErrorInMessage(serializers.Serializer[Any]):
     code = serializers.CharField()
     detail = serializers.CharField()
 
 
-class MessageShape(serializers.Serializer):
+class MessageShape(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     conversation_id = serializers.UUIDField()
     parent_id = serializers.UUIDField(allow_null=True)
@@ -86,20 +88,20 @@ class MessageShape(serializers.Serializer):
     error = ErrorInMessage(allow_null=True, required=False)
 
 
-class MessagesPage(serializers.Serializer):
+class MessagesPage(serializers.Serializer[Any]):
     next = serializers.CharField(
         allow_null=True, help_text="Where the messages before these are."
     )
     results = MessageShape(many=True)
 
 
-class MessageChanges(serializers.ModelSerializer):
+class MessageChanges(serializers.ModelSerializer[Message]):
     class Meta:
         model = Message
         fields = ("importance_level",)
 
 
-class NewMessage(serializers.Serializer):
+class NewMessage(serializers.Serializer[Any]):
     content = serializers.CharField(trim_whitespace=False)
     type = serializers.ChoiceField(Message.Type.choices, required=False)
     media_urls = serializers.ListField(
@@ -112,12 +114,12 @@ class NewMessage(serializers.Serializer):
     client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
 
 
-class TurnShape(serializers.Serializer):
+class TurnShape(serializers.Serializer[Any]):
     message = MessageShape(allow_null=True)
     reply = MessageShape()
 
 
-class ChatRequest(serializers.Serializer):
+class ChatRequest(serializers.Serializer[Any]):
     """Either `conversation_id` and `content`, or `message`: the first answers with
     events, the second with plain text chunks from the user's default conversation."""
 
@@ -127,7 +129,7 @@ class ChatRequest(serializers.Serializer):
     use_context = serializers.BooleanField(required=False, default=True)
     client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
 
-    def validate(self, attrs):
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "message" in attrs:
             return attrs
         for name in ("conversation_id", "content"):
@@ -137,13 +139,3 @@ class ChatRequest(serializers.Serializer):
                     code="required",
                 )
         return attrs
-
-
-class ErrorShape(serializers.Serializer):
-    """What every refused request answers with."""
-
-    code = serializers.CharField(help_text="Stable; listed in docs/api.md.")
-    detail = serializers.CharField(help_text="One sentence for a person.")
-    errors = serializers.ListField(
-        child=serializers.DictField(), required=False, help_text="field, code, detail"
-    )

@@ -1,14 +1,14 @@
 """Replies as HTTP answers: event streams, plain text streams, and one JSON object."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
 from django.http import StreamingHttpResponse
 
-from conversations import events, relay
+from conversations import errors, events, relay
 from conversations.database import in_database, release
 from conversations.models import Message
 from conversations.rendering import dumps, message_json, sse
@@ -60,13 +60,14 @@ def finished_turn(turn: Turn, status: int) -> StreamingHttpResponse:
     """
 
     async def body() -> AsyncGenerator[str, None]:
-        async for step in _steps(turn.reply.pk, 0):
-            if step is None:
-                yield " "
-        reply = await in_database(
-            Message.objects.select_related("generation").get, pk=turn.reply.pk
-        )
-        yield dumps(turn_json(turn, reply))
+        async with aclosing(_steps(turn.reply.pk, 0)) as steps:
+            async for step in steps:
+                if step is None:
+                    yield " "
+        stored = Message.objects.select_related("generation").filter(pk=turn.reply.pk)
+        reply = await in_database(stored.first)
+        # The status line is sent; a body says that it was deleted meanwhile.
+        yield dumps(turn_json(turn, reply) if reply else errors.NotFound().body)
 
     return _stream(body(), "application/json", status)
 

@@ -1,7 +1,9 @@
 """Conversations, messages and replies over REST and server-sent events."""
 
 from typing import Any
+from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.http import HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
@@ -16,6 +18,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.schema import ErrorSerializer
+from accounts.bearer import signed_in
 from conversations import errors, events, generations, turns
 from conversations.api import serializers as shapes
 from conversations.api.streams import (
@@ -25,11 +29,12 @@ from conversations.api.streams import (
     turn_json,
 )
 from conversations.models import Conversation, Message
+from conversations.querysets import ConversationQuerySet, MessageQuerySet
 from conversations.rendering import conversation_json, message_json
 from conversations.sockets import mark_read
 
 REFUSALS = {
-    status: OpenApiResponse(shapes.ErrorShape)
+    status: OpenApiResponse(ErrorSerializer)
     for status in (400, 401, 403, 404, 409, 429, 503)
 }
 NOT_YOURS = {status: REFUSALS[status] for status in (401, 404)}
@@ -44,20 +49,30 @@ def limit_in(request: Request, default: int = 50) -> int:
     return int(given)
 
 
-class OwnConversations:
+class OwnConversations(generics.GenericAPIView[Conversation]):
     """Conversations of the person who asks; of others, none exist."""
 
-    def get_queryset(self):
+    queryset = Conversation.objects.none()
+    serializer_class = shapes.ConversationShape
+
+    def get_queryset(self) -> ConversationQuerySet:
         return (
-            Conversation.objects.owned_by(self.request.user)
+            Conversation.objects.owned_by(signed_in(self.request))
             .select_related("character", "model")
             .with_unread()
         )
 
 
-class OwnMessages:
-    def get_queryset(self):
-        return Message.objects.owned_by(self.request.user).select_related("generation")
+class OwnMessages(generics.GenericAPIView[Message]):
+    """Messages of the person who asks, in whichever of their conversations."""
+
+    queryset = Message.objects.none()
+    serializer_class = shapes.MessageShape
+
+    def get_queryset(self) -> MessageQuerySet:
+        return Message.objects.owned_by(signed_in(self.request)).select_related(
+            "generation"
+        )
 
 
 @extend_schema_view(
@@ -66,12 +81,9 @@ class OwnMessages:
         responses={200: shapes.ConversationShape(many=True), 401: REFUSALS[401]},
     )
 )
-class Conversations(OwnConversations, generics.ListAPIView):
-    queryset = Conversation.objects.none()
-    serializer_class = shapes.ConversationShape
-
+class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        page = self.paginate_queryset(self.get_queryset())
+        page = self.paginate_queryset(self.get_queryset()) or []
         return self.get_paginated_response([conversation_json(c) for c in page])
 
     @extend_schema(
@@ -86,19 +98,16 @@ class Conversations(OwnConversations, generics.ListAPIView):
     def post(self, request: Request) -> Response:
         new = shapes.NewConversation(data=request.data)
         new.is_valid(raise_exception=True)
-        conversation = turns.begin(request.user, **new.validated_data)
+        conversation = turns.begin(signed_in(request), **new.validated_data)
         return Response(conversation_json(conversation), status=201)
 
 
-class OneConversation(OwnConversations, generics.GenericAPIView):
-    queryset = Conversation.objects.none()
-    serializer_class = shapes.ConversationShape
-
+class OneConversation(OwnConversations):
     @extend_schema(
         summary="Show a conversation",
         responses={200: shapes.ConversationShape, **NOT_YOURS},
     )
-    def get(self, request: Request, pk) -> Response:
+    def get(self, request: Request, pk: UUID) -> Response:
         return Response(conversation_json(self.get_object()))
 
     @extend_schema(
@@ -106,7 +115,7 @@ class OneConversation(OwnConversations, generics.GenericAPIView):
         request=shapes.ConversationChanges,
         responses={200: shapes.ConversationShape, 400: REFUSALS[400], **NOT_YOURS},
     )
-    def patch(self, request: Request, pk) -> Response:
+    def patch(self, request: Request, pk: UUID) -> Response:
         conversation = self.get_object()
         changes = shapes.ConversationChanges(
             conversation, data=request.data, partial=True
@@ -124,7 +133,7 @@ class OneConversation(OwnConversations, generics.GenericAPIView):
         summary="Delete a conversation with all its messages",
         responses={204: None, **NOT_YOURS},
     )
-    def delete(self, request: Request, pk) -> Response:
+    def delete(self, request: Request, pk: UUID) -> Response:
         turns.delete(self.get_object())
         return Response(status=204)
 
@@ -135,8 +144,10 @@ class ResetConversation(APIView):
         request=None,
         responses={201: shapes.ConversationShape, **NOT_YOURS},
     )
-    def post(self, request: Request, pk) -> Response:
-        return Response(conversation_json(turns.reset(request.user, pk)), status=201)
+    def post(self, request: Request, pk: UUID) -> Response:
+        return Response(
+            conversation_json(turns.reset(signed_in(request), pk)), status=201
+        )
 
 
 class ReadConversation(APIView):
@@ -145,15 +156,16 @@ class ReadConversation(APIView):
         request=None,
         responses={204: None, **NOT_YOURS},
     )
-    def post(self, request: Request, pk) -> Response:
-        read_at = mark_read(request.user, pk)
-        generations.ring(request.user.pk, "read", conversation=str(pk), at=read_at)
+    def post(self, request: Request, pk: UUID) -> Response:
+        read_at = mark_read(signed_in(request), pk)
+        generations.ring(
+            signed_in(request).pk, "read", conversation=str(pk), at=read_at
+        )
         return Response(status=204)
 
 
-class Messages(OwnConversations, generics.GenericAPIView):
-    queryset = Conversation.objects.none()
-    serializer_class = shapes.MessageShape
+class Messages(OwnConversations):
+    serializer_class = shapes.MessageShape  # type: ignore[assignment]
     pagination_class = None
 
     @extend_schema(
@@ -166,7 +178,7 @@ class Messages(OwnConversations, generics.GenericAPIView):
         ],
         responses={200: shapes.MessagesPage, 400: REFUSALS[400], **NOT_YOURS},
     )
-    def get(self, request: Request, pk) -> Response:
+    def get(self, request: Request, pk: UUID) -> Response:
         conversation, limit = self.get_object(), limit_in(request)
         leaf = conversation.head_id
         if before := request.query_params.get("before"):
@@ -191,20 +203,18 @@ class Messages(OwnConversations, generics.GenericAPIView):
         request=shapes.NewMessage,
         responses={200: shapes.TurnShape, 201: shapes.TurnShape, **REFUSALS},
     )
-    def post(self, request: Request, pk) -> HttpResponseBase:
+    def post(self, request: Request, pk: UUID) -> HttpResponseBase:
         new = shapes.NewMessage(data=request.data)
         new.is_valid(raise_exception=True)
-        turn = turns.open(request.user, pk, **new.validated_data)
+        turn = turns.open(signed_in(request), pk, **new.validated_data)
         return answer_turn(request, turn, 201 if turn.is_new else 200)
 
 
-def _parent_of(message_id: str, conversation: Conversation):
+def _parent_of(message_id: str, conversation: Conversation) -> UUID | None:
     try:
-        return Message.objects.get(pk=message_id, conversation=conversation).parent_id
-    except (Message.DoesNotExist, ValueError):
+        return conversation.messages.get(pk=message_id).parent_id
+    except (Message.DoesNotExist, ValidationError):
         raise errors.Invalid("before must be the id of a message here.") from None
-    except Exception as error:  # Django's own ValidationError for a malformed id
-        raise errors.Invalid("before must be the id of a message here.") from error
 
 
 def answer_turn(request: Request, turn: turns.Turn, status: int) -> HttpResponseBase:
@@ -214,14 +224,11 @@ def answer_turn(request: Request, turn: turns.Turn, status: int) -> HttpResponse
     return Response(turn_json(turn, turn.reply), status=status)
 
 
-class OneMessage(OwnMessages, generics.GenericAPIView):
-    queryset = Message.objects.none()
-    serializer_class = shapes.MessageShape
-
+class OneMessage(OwnMessages):
     @extend_schema(
         summary="Show a message", responses={200: shapes.MessageShape, **NOT_YOURS}
     )
-    def get(self, request: Request, pk) -> Response:
+    def get(self, request: Request, pk: UUID) -> Response:
         return Response(message_json(self.get_object()))
 
     @extend_schema(
@@ -229,7 +236,7 @@ class OneMessage(OwnMessages, generics.GenericAPIView):
         request=shapes.MessageChanges,
         responses={200: shapes.MessageShape, 400: REFUSALS[400], **NOT_YOURS},
     )
-    def patch(self, request: Request, pk) -> Response:
+    def patch(self, request: Request, pk: UUID) -> Response:
         message = self.get_object()
         changes = shapes.MessageChanges(message, data=request.data, partial=True)
         changes.is_valid(raise_exception=True)
@@ -243,8 +250,8 @@ class OneMessage(OwnMessages, generics.GenericAPIView):
         summary="Delete a message and everything after it on its branch",
         responses={204: None, 409: REFUSALS[409], **NOT_YOURS},
     )
-    def delete(self, request: Request, pk) -> Response:
-        turns.delete_message(request.user, pk)
+    def delete(self, request: Request, pk: UUID) -> Response:
+        turns.delete_message(signed_in(request), pk)
         return Response(status=204)
 
 
@@ -254,8 +261,8 @@ class StopReply(APIView):
         request=None,
         responses={202: shapes.MessageShape, **NOT_YOURS},
     )
-    def post(self, request: Request, pk) -> Response:
-        return Response(message_json(turns.stop(request.user, pk)), status=202)
+    def post(self, request: Request, pk: UUID) -> Response:
+        return Response(message_json(turns.stop(signed_in(request), pk)), status=202)
 
 
 class ContinueReply(APIView):
@@ -265,8 +272,8 @@ class ContinueReply(APIView):
         parameters=[OpenApiParameter("wait", bool)],
         responses={202: shapes.TurnShape, **REFUSALS},
     )
-    def post(self, request: Request, pk) -> HttpResponseBase:
-        return answer_turn(request, turns.resume(request.user, pk), 202)
+    def post(self, request: Request, pk: UUID) -> HttpResponseBase:
+        return answer_turn(request, turns.resume(signed_in(request), pk), 202)
 
 
 class RegenerateReply(APIView):
@@ -276,13 +283,11 @@ class RegenerateReply(APIView):
         parameters=[OpenApiParameter("wait", bool)],
         responses={202: shapes.TurnShape, **REFUSALS},
     )
-    def post(self, request: Request, pk) -> HttpResponseBase:
-        return answer_turn(request, turns.regenerate(request.user, pk), 202)
+    def post(self, request: Request, pk: UUID) -> HttpResponseBase:
+        return answer_turn(request, turns.regenerate(signed_in(request), pk), 202)
 
 
-class ReplyStream(OwnMessages, generics.GenericAPIView):
-    queryset = Message.objects.none()
-
+class ReplyStream(OwnMessages):
     @extend_schema(
         summary="Follow a reply as server-sent events",
         description="Begins after the event number in `Last-Event-ID` or `after`.",
@@ -292,7 +297,7 @@ class ReplyStream(OwnMessages, generics.GenericAPIView):
         ],
         responses={**EVENT_STREAM, 400: REFUSALS[400], **NOT_YOURS},
     )
-    def get(self, request: Request, pk) -> HttpResponseBase:
+    def get(self, request: Request, pk: UUID) -> HttpResponseBase:
         reply = self.get_object()
         if not reply.is_reply or not hasattr(reply, "generation"):
             raise errors.NotFound
@@ -319,9 +324,9 @@ class ChatStream(APIView):
         values = asked.validated_data
         client_id = values.get("client_id")
         if "message" in values:
-            conversation = turns.default_conversation(request.user)
+            conversation = turns.default_conversation(signed_in(request))
             turn = turns.open(
-                request.user,
+                signed_in(request),
                 conversation.pk,
                 values["message"],
                 client_id=client_id,
@@ -330,7 +335,7 @@ class ChatStream(APIView):
             generations.start(turn)
             return text_stream(turn)
         turn = turns.open(
-            request.user,
+            signed_in(request),
             values["conversation_id"],
             values["content"],
             client_id=client_id,
@@ -338,9 +343,9 @@ class ChatStream(APIView):
         )
         generations.start(turn)
         created = events.MessageCreated(
-            turn.message.conversation_id,
-            message_json(turn.message),
-            turn.message.client_id,
+            turn.sent.conversation_id,
+            message_json(turn.sent),
+            turn.sent.client_id,
         )
         return event_stream(turn.reply.pk, 0, created)
 
@@ -353,8 +358,9 @@ class ChatHistory(APIView):
     )
     def get(self, request: Request) -> Response:
         limit = limit_in(request)
-        conversation = turns.find_default(request.user)
-        messages = Message.objects.shown(conversation and conversation.head_id, limit)
+        conversation = turns.find_default(signed_in(request))
+        head = conversation.head_id if conversation else None
+        messages = Message.objects.shown(head, limit)
         return Response({"next": None, "results": [message_json(m) for m in messages]})
 
     @extend_schema(
@@ -362,7 +368,7 @@ class ChatHistory(APIView):
         responses={204: None, 401: REFUSALS[401]},
     )
     def delete(self, request: Request) -> Response:
-        conversation = turns.find_default(request.user)
+        conversation = turns.find_default(signed_in(request))
         if conversation is not None:
             turns.delete(conversation)
         return Response(status=204)

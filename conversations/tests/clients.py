@@ -2,6 +2,7 @@
 websockets. They insist on what the API promises: numbers that only rise."""
 
 import json
+import logging
 import socket
 import struct
 import time
@@ -17,6 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from config.testing import Server
 
 Event = dict[str, Any]
+
+#: Says how long what is promised took; shown by `--log-cli-level=INFO`.
+timings = logging.getLogger("timings")
 
 #: Seconds that anything may take on a machine that has other things to do.
 PATIENCE = 30.0
@@ -44,7 +48,8 @@ class Heard:
 
     def take(self, event: Event) -> None:
         if event["type"] == "message.updated":
-            self.text = event["message"]["content"]
+            # All that is left of it: what was numbered higher is lost.
+            self.seq, self.text = 0, event["message"]["content"]
             return
         assert event["seq"] > self.seq, f"event {event['seq']} came after {self.seq}"
         assert self.end is None, f"{event} came after the end"
@@ -239,10 +244,9 @@ class Socket:
             event = self.next()
             assert event["type"] != "error", event
             of = event.get("message_id") or event.get("message", {}).get("id")
-            is_step = event["type"].startswith("reply.")
-            if is_step or event["type"] == "message.updated":
-                if message_id in ("", of):
-                    yield event
+            is_step = event["type"].startswith(("reply.", "message.updated"))
+            if is_step and message_id in ("", of):
+                yield event
 
     def follow(self, message_id: str, after: int = 0) -> Iterator[Event]:
         self.command("follow", message_id=message_id, after=after)

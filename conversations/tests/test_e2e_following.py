@@ -95,7 +95,7 @@ def test_it_tells_a_socket_of_another_process_what_happens(pair, sign_up):
 
     with alice.at(other).socket() as socket:
         sent = alice.say(conversation, client_id="from the phone")
-        if "REDIS_URL" in server.environment and server.environment["REDIS_URL"]:
+        if server.environment["REDIS_URL"]:
             created = socket.expect("message.created")
             assert created["client_id"] == "from the phone"
             events = socket.replies()

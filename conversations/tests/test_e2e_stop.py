@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from conversations.tests.clients import Heard, Person, Socket
+from conversations.tests.clients import Heard, Person, Socket, timings
 from conversations.tests.stored import assert_books_balance
 from conversations.tests.storyteller import Storyteller, story
 
@@ -69,6 +69,7 @@ def _assert_it_stopped(
     asked: float,
 ) -> None:
     took = storyteller.wait_for_hangup(10) - asked
+    timings.info("the model was left after %.3f s", took)
     assert took < STOPS_WITHIN
     heard.take_all(socket.replies())
     assert heard.ending == "stopped"

@@ -1,20 +1,25 @@
 """What a person may ask about their own use of models."""
 
 from drf_spectacular.utils import extend_schema
-from rest_framework.generics import RetrieveAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from llm import quota
 from llm.api.serializers import UsageSerializer
 
 
-@extend_schema(
-    summary="Units used today",
-    description="The day ends at the person's own midnight, which is `reset_at`.",
-)
-class UsageView(RetrieveAPIView[DailyUsage]):
-    serializer_class = UsageSerializer
+class UsageView(APIView):
+    """What is used and left of today's units."""
 
-    def get_object(self) -> quota.UsageToday:
-        user = self.request.user
+    @extend_schema(
+        operation_id="me_usage",
+        summary="Units used today",
+        description="The day ends at the person's own midnight, which is `reset_at`.",
+        responses=UsageSerializer,
+    )
+    def get(self, request: Request) -> Response:
+        user = request.user
         assert user.is_authenticated
-        return quota.usage_today(user.pk, user.daily_limit, user.profile.time_zone)
+        usage = quota.usage_today(user.pk, user.daily_limit, user.profile.time_zone)
+        return Response(UsageSerializer(usage).data)

@@ -104,6 +104,9 @@ class RemoteProvider(BaseProvider):
         try:
             async with aclosing(self._retried(request)) as chunks:
                 async for chunk in chunks:
+                    if chunk.finish_reason:
+                        # Now, because nobody has to ask again after the last chunk.
+                        circuit.succeeded()
                     yield chunk
         except ProviderError as error:
             if error.code in ENDPOINT_FAILURES:
@@ -115,7 +118,6 @@ class RemoteProvider(BaseProvider):
         except BaseException:
             circuit.abandoned()
             raise
-        circuit.succeeded()
 
     async def _retried(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Try again while nothing of the reply has been seen."""

@@ -8,7 +8,7 @@ import json
 import logging
 import re
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, TypeGuard
 
 from llm.errors import ProviderError
 from llm.types import FinishReason, Usage
@@ -126,6 +126,11 @@ class EventStream(Decoder):
     @abstractmethod
     def event(self, event: dict[str, Any]) -> None:
         """Read one event's data."""
+
+
+def is_count(value: Any) -> TypeGuard[int]:
+    """Say whether a server's number of tokens is one that can be stored."""
+    return type(value) is int and 0 <= value < 2**31
 
 
 def _object(value: Any) -> dict[str, Any]:

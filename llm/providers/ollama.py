@@ -16,7 +16,7 @@ from django.conf import settings
 
 from llm.errors import ProviderError
 from llm.providers.base import LIST_SECONDS, Read, RemoteProvider
-from llm.providers.decoding import JsonLines
+from llm.providers.decoding import JsonLines, is_count
 from llm.providers.failures import CAUSE_CHARS, from_status
 from llm.providers.patience import Patience
 from llm.tokens import estimate_prompt
@@ -64,7 +64,10 @@ class OllamaProvider(RemoteProvider):
         """Say whether an Ollama answers there, within half a second."""
         timeout = aiohttp.ClientTimeout(total=PROBE_SECONDS)
         try:
-            async with self._http().get("/api/version", timeout=timeout) as response:
+            async with (
+                aiohttp.ClientSession(self.url, timeout=timeout) as session,
+                session.get("/api/version") as response,
+            ):
                 return response.status == 200 and "version" in await response.json()
         except (aiohttp.ClientError, OSError, ValueError):
             return False
@@ -126,10 +129,10 @@ class OllamaDecoder(JsonLines):
         self.is_done = True
         # A prompt Ollama has still in its cache may come without a count.
         prompt, completion = event.get("prompt_eval_count"), event.get("eval_count")
-        if type(completion) is not int:
+        if not is_count(completion):
             return
         estimate = estimate_prompt(self._request.messages)
-        if type(prompt) is not int:
+        if not is_count(prompt):
             self.usage = Usage(estimate, completion, exact=False)
             return
         self.usage = Usage(prompt, completion, exact=True)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from llm.errors import ProviderError
-from llm.providers.decoding import EventStream
+from llm.providers.decoding import EventStream, is_count
 from llm.providers.failures import CAUSE_CHARS
 from llm.types import FinishReason, Usage
 
@@ -97,8 +97,7 @@ def _failure(error: Any) -> ProviderError:
 
 
 def _usage(given: dict[str, Any], prompt: str, completion: str) -> Usage | None:
-    counts = given.get(prompt), given.get(completion)
-    match counts:
-        case int(asked), int(written):
-            return Usage(asked, written, exact=True)
+    asked, written = given.get(prompt), given.get(completion)
+    if is_count(asked) and is_count(written):
+        return Usage(asked, written, exact=True)
     return None

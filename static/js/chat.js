@@ -70,9 +70,11 @@ function deliver(entry) {
 
 async function post(entry) {
   const body = new URLSearchParams({ content: entry.content, client_id: entry.client_id });
-  if (!await fetchAndSwap(talk.dataset.send, { method: "POST", body })) {
-    bubbleOf(entry)?.querySelector(".message-state").replaceChildren(says("waiting"));
-  }
+  if (!await fetchAndSwap(talk.dataset.send, { method: "POST", body })) sayWaiting(entry);
+}
+
+function sayWaiting(entry) {
+  bubbleOf(entry)?.querySelector(".message-state").replaceChildren(says("waiting"));
 }
 
 /** Ask for fragments and swap them in; false when the server cannot be reached. */
@@ -134,6 +136,7 @@ let isPolling = false;
 let isCaughtUp = false;
 let bannerTimer = null;
 let answerTimer = null;
+let heardAt = 0;
 
 const isOpen = () => socket?.readyState === WebSocket.OPEN;
 const tell = (frame) => socket.send(JSON.stringify(frame));
@@ -150,6 +153,7 @@ function connected(opened) {
 
 /** Ask for the state of the conversation and for everything from there on. */
 function watch() {
+  heardAt = Date.now();
   tell({ type: "watch", conversation_id: conversation });
   clearTimeout(answerTimer);
   answerTimer = setTimeout(reconnect, ANSWER_WITHIN);
@@ -162,6 +166,7 @@ function disconnected(code) {
   if (code === UNAUTHENTICATED) return location.reload();
   failures += 1;
   if (isPolling) return;
+  pending.forEach(sayWaiting);
   clearTimeout(bannerTimer);
   bannerTimer = setTimeout(() => { byId("connection").hidden = isOpen() || isPolling; }, BANNER_AFTER);
   if (failures >= 3) probe();
@@ -188,6 +193,7 @@ function reconnect() {
 }
 
 async function poll() {
+  if (isOpen() && streaming() && Date.now() - heardAt > STALE_AFTER) return watch();
   if (isOpen() || (failures < 2 && !isPolling)) return;
   for (const reply of messages.querySelectorAll("[data-poll]")) {
     await fetchAndSwap(reply.dataset.poll, {}, "outerHTML", `#${reply.id}`);
@@ -237,15 +243,17 @@ function place(fragment, { isWhole, isLive }) {
 
 function isChanged(shown, message, { isWhole, isLive }) {
   if (message.dataset.role !== "assistant") return false;
+  const isWriting = message.dataset.status === "streaming";
   // After the whole comes every word again; otherwise what is being written stays.
-  if (message.dataset.status === "streaming" && shown.dataset.status === "streaming") return isWhole;
-  if (isLive && !isWhole) return false;
+  if (isWriting && shown.dataset.status === "streaming") return isWhole;
+  // The answer to a post may be older than what the socket has shown meanwhile.
+  if (!isWhole && (isLive || (isWriting && isOpen()))) return false;
   return message.dataset.status !== shown.dataset.status;
 }
 
 function beforeSwap({ detail: { ctx, tasks } }) {
   const isLive = ctx.sourceElement?.id === "socket";
-  if (isLive) clearTimeout(answerTimer);
+  if (isLive) { clearTimeout(answerTimer); heardAt = Date.now(); }
   for (const task of [...tasks]) {
     decorate(task.fragment);
     const style = task.swapSpec.style;
@@ -320,9 +328,10 @@ function keepPlace() {
   scrolled();
 }
 
-function goToNewest(behavior = "auto") {
-  scroller.scrollTo({ top: 0, behavior });
-  if (behavior === "auto") scrolled();
+function goToNewest() {
+  // At once: words that come meanwhile would break off a smooth movement.
+  scroller.scrollTop = 0;
+  scrolled();
 }
 
 // ---- Copying ----
@@ -358,8 +367,8 @@ async function copy(button) {
 }
 
 async function toClipboard(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Without HTTPS there is no clipboard, but there is a selection.
+  try { return await navigator.clipboard.writeText(text); }
+  catch { /* without HTTPS, or not allowed: there still is the selection */ }
   const area = document.createElement("textarea");
   area.className = "visually-hidden";
   area.value = text;
@@ -424,7 +433,7 @@ document.addEventListener("click", ({ target }) => {
 });
 window.addEventListener("online", () => { if (!isOpen() && byId("socket")) reconnect(); });
 scroller.addEventListener("scroll", scrolled, { passive: true });
-newest.addEventListener("click", () => { goToNewest("smooth"); field?.focus({ preventScroll: true }); });
+newest.addEventListener("click", () => { goToNewest(); field?.focus({ preventScroll: true }); });
 new MutationObserver(changed).observe(messages, { childList: true, subtree: true });
 setInterval(poll, POLL_EVERY);
 
