@@ -24,6 +24,7 @@ loop = uvloop.new_event_loop() if uvloop else asyncio.new_event_loop()
 asyncioreactor.install(loop)
 
 import daphne.server  # noqa: E402
+from daphne.http_protocol import WebRequest  # noqa: E402
 from twisted.internet import reactor  # noqa: E402
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint  # noqa: E402
 from twisted.internet.error import ReactorNotRunning  # noqa: E402
@@ -34,6 +35,13 @@ logger = logging.getLogger("tertulia.app")
 
 #: Seconds that the answer to a client who has left may still take.
 CLOSE_SECONDS = 5
+
+#: Seconds between two looks at the requests that are still being answered.
+PAUSE_SECONDS = 0.05
+
+#: Seconds until a socket must be open: longer than it takes to find out that the
+#: database cannot be reached, so that its client is told.
+HANDSHAKE_SECONDS = 20
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -81,6 +89,7 @@ class Server(daphne.server.Server):
             endpoints=["given by the listener"],
             signal_handlers=False,
             http_timeout=None,  # an event stream lasts as long as its reply
+            websocket_handshake_timeout=HANDSHAKE_SECONDS,
             ping_interval=20,
             ping_timeout=30,
             application_close_timeout=CLOSE_SECONDS,
@@ -127,11 +136,27 @@ class Server(daphne.server.Server):
         self._spawn(self._end(self.drain_seconds if patient else 0))
 
     async def _end(self, seconds: float) -> None:
+        deadline = loop.time() + seconds
         try:
             await self.drain(seconds)
+            await self._answer_requests()
+            # Some of these may have been admitted before the drain began.
+            await self.drain(max(0.0, deadline - loop.time()))
         except Exception:
             logger.exception("replies could not be ended")
         self.stop()
+
+    async def _answer_requests(self) -> None:
+        """Let requests that came in time have their answers, if that is soon."""
+        for _ in range(int(CLOSE_SECONDS / PAUSE_SECONDS)):
+            await asyncio.sleep(PAUSE_SECONDS)
+            if not any(map(self._is_answering, self.connections)):
+                return
+
+    def _is_answering(self, protocol: Any) -> bool:
+        # A socket stays open whether or not something is under way on it.
+        has_begun = "application_instance" in self.connections[protocol]
+        return has_begun and isinstance(protocol, WebRequest)
 
     def _spawn(self, work: Any) -> None:
         task = loop.create_task(work)

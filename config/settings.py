@@ -109,7 +109,14 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": 20, "timeout": 10},
+        "pool": {
+            "min_size": 1,
+            "max_size": 20,
+            "timeout": 10,
+            # By default it tries more and more seldom for five minutes, and would
+            # find a database that is back only after as long as it was away.
+            "reconnect_timeout": 3,
+        },
         "connect_timeout": 5,
     }
 

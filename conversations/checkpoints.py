@@ -73,10 +73,14 @@ def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
         )
         mine = Generation.objects.filter(pk__in=alive, worker=worker)
         mine.update(heartbeat_at=now)
-        found = dict(mine.values_list("pk", "stop_requested"))
+        found = mine.values_list(
+            "pk", "stop_requested", "message__conversation__user__is_active"
+        )
+        # Deactivating somebody stops what is written for them, too.
+        is_wanted = {pk: is_active and not stop for pk, stop, is_active in found}
     return Signals(
-        to_stop={key for key, is_wanted in found.items() if is_wanted},
-        gone=set(alive) - set(found),
+        to_stop={pk for pk in is_wanted if not is_wanted[pk]},
+        gone=set(alive) - set(is_wanted),
     )
 
 

@@ -241,19 +241,22 @@ class _Run:
         """Write the reply to whatever end, store it, and tell the followers."""
         error: BaseException | None = None
         try:
-            if self._reason:
-                raise self._reason
-            self._is_streaming = True
-            await self._stream()
-        except asyncio.CancelledError:
-            error = self._reason or endings.Interrupted()
-        except Exception as problem:
-            error = problem
-        finally:
-            self._is_streaming = False
-        self._log(error)
-        self.live.flush()
-        try:
+            try:
+                if self._reason:
+                    raise self._reason
+                self._is_streaming = True
+                await self._stream()
+            except asyncio.CancelledError:
+                if self._reason is None:
+                    # The event loop itself ends; the next sweep finds the reply.
+                    raise
+                error = self._reason
+            except Exception as problem:
+                error = problem
+            finally:
+                self._is_streaming = False
+            self._log(error)
+            self.live.flush()
             await self._settle(
                 endings.decide(
                     has_text=bool(self.live.transcript.text),

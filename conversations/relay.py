@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from conversations import broker, events
-from conversations.database import in_database
+from conversations.database import Outage, in_database
 from conversations.models import Message
 from conversations.rendering import ended_event, message_json
 from conversations.transcripts import Transcript
@@ -227,11 +227,16 @@ async def _follow_elsewhere(
 
 
 async def _stored(message_id: uuid.UUID) -> Message | None:
-    return await in_database(
-        Message.objects.select_related("generation")
-        .filter(pk=message_id, generation__isnull=False)
-        .first
+    """Return what the database has of a reply, when it can be reached again."""
+    found = Message.objects.select_related("generation").filter(
+        pk=message_id, generation__isnull=False
     )
+    while True:
+        try:
+            return await in_database(found.first)
+        except Outage:
+            # The reply goes on, and so do those who follow it.
+            await asyncio.sleep(POLL_SECONDS)
 
 
 def _whole(message: Message) -> events.MessageUpdated:

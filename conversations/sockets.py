@@ -27,8 +27,9 @@ from conversations.models import Conversation, Message
 
 logger = logging.getLogger("tertulia.app")
 
-#: Close codes: the session is over; the client floods.
+#: Close codes: the session is over; the database cannot be reached.
 UNAUTHENTICATED = 4401
+UNAVAILABLE = 4503
 #: Commands of any kind that one user may send.
 COMMAND_RATE = "1200/m"
 MAX_FOLLOWED = 50
@@ -95,7 +96,10 @@ class Socket(AsyncWebsocketConsumer):
         try:
             user = await self.identify()
         except Outage:
-            user = None
+            # A refused handshake would say that the session is over.
+            await self.accept(self.accepted_subprotocol())
+            await self.close(UNAVAILABLE)
+            return
         if user is None:
             await self.close(UNAUTHENTICATED)
             return

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from config.testing.databases import Postgres, Redis
-from config.testing.server import bare_environment
+from config.testing.server import bare_environment, running
 
 _started: list[Postgres | Redis] = []
 _directory: Path | None = None
@@ -44,6 +44,7 @@ def pytest_load_initial_conftests(
 def _prepare(database: str) -> None:
     global _directory
     _directory = Path(tempfile.mkdtemp(prefix="tertulia-tests-"))
+    signal.signal(signal.SIGTERM, _leave_nothing)
     environment = bare_environment()
     os.environ.clear()
     os.environ.update(environment)
@@ -52,7 +53,6 @@ def _prepare(database: str) -> None:
     if database == "postgres":
         postgres, redis = Postgres(), Redis()
         _started.extend([postgres, redis])
-        signal.signal(signal.SIGTERM, _leave_nothing)
         postgres.start()
         redis.start()
         os.environ["DATABASE_URL"] = postgres.url()
@@ -60,6 +60,8 @@ def _prepare(database: str) -> None:
 
 
 def _leave_nothing(*_: object) -> None:
+    for server in list(running):
+        server.kill()
     pytest_unconfigure()
     os._exit(128 + signal.SIGTERM)
 

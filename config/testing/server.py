@@ -19,6 +19,9 @@ from config.testing.databases import free_port
 
 PASSWORD = "correct-horse-battery-staple"
 
+#: Servers that are up, for whoever ends this process before its time.
+running: "set[Server]" = set()
+
 
 class Server:
     """`manage.py serve` on a free port with a `var/` of its own.
@@ -79,6 +82,7 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
+        running.add(self)
         while not self.is_healthy():
             if self.process.poll() is not None:
                 raise RuntimeError(f"The server ended at its start:\n{self.log}")
@@ -115,6 +119,7 @@ class Server:
         if self.process is None:
             return 0
         process, self.process = self.process, None
+        running.discard(self)
         process.send_signal(how)
         try:
             return process.wait(timeout)

@@ -21,7 +21,7 @@ Open = Callable[..., "Page"]
 
 @pytest.fixture
 def server(serve: Serve) -> Server:
-    return serve(words=60, rate=40)
+    return serve(words=160, rate=40)
 
 
 @pytest.fixture
@@ -275,7 +275,7 @@ def test_signing_out_elsewhere_ends_an_open_page(sit_down: Open, serve: Serve):
     other.get_by_role("button", name="Alice").click()
     other.get_by_role("button", name="Sign out").click()
 
-    page.wait_for_url("**/accounts/login/?next=/c/*", timeout=8_000)
+    page.wait_for_url("**/accounts/login/?next=/c/*", timeout=20_000)
 
 
 def test_a_phone_has_its_list_in_a_drawer(sit_down: Open, serve: Serve):

@@ -106,12 +106,12 @@ def _assert_it_kept(alice: Person, witness: Witness, reply: dict) -> None:
 
 @pytest.mark.postgres
 def test_it_is_seen_by_the_other_process(pair, sign_up):
-    server, other = pair(words=1000)
+    server, other = pair(words=300)
     alice = sign_up(server)
     elsewhere = alice.at(other)
     with alice.socket() as socket, elsewhere.socket() as follower:
         socket.say(alice.open_conversation())
-        heard = Heard().take_until(500, socket.replies())
+        heard = Heard().take_until(400, socket.replies())
         events = follower.follow(heard.message_id)
         followed = Heard().take_until(300, events)
 
@@ -124,4 +124,4 @@ def test_it_is_seen_by_the_other_process(pair, sign_up):
     reply = elsewhere.message(heard.message_id)
     assert reply["status"] == "interrupted"
     elsewhere.post(f"/messages/{heard.message_id}/continue")
-    assert elsewhere.ended(heard.message_id)["content"] == story(1000)
+    assert elsewhere.ended(heard.message_id)["content"] == story(300)

@@ -1,12 +1,18 @@
 """A server that is told to end takes no more turns and leaves nothing half done."""
 
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from config.testing import Server
 from conversations.tests.clients import Heard, Person, wait_for
-from conversations.tests.stored import assert_books_balance, is_streaming, replies
+from conversations.tests.stored import (
+    assert_books_balance,
+    is_streaming,
+    messages,
+    replies,
+)
 from conversations.tests.storyteller import story
 
 
@@ -68,6 +74,39 @@ def test_it_ends_at_once_on_ctrl_c(serve, sign_up):
     assert text.startswith(heard.text)
     assert not is_streaming(server)
     assert "Traceback" not in server.log
+
+
+def test_it_leaves_nothing_half_done_when_many_ask(serve, sign_up):
+    server = serve(words=20, rate=1000)
+    alice = sign_up(server)
+    conversations = [alice.open_conversation() for _ in range(8)]
+
+    with ThreadPoolExecutor(len(conversations)) as threads:
+        asking = [threads.submit(_say_until_told_off, alice, c) for c in conversations]
+        wait_for(lambda: messages(server, "role = 'user'") > 30)
+        _tell_to_end(server)
+        acknowledged = [pk for done in asking for pk in done.result(60)]
+
+    assert server.process.wait(30) == 0
+    assert not is_streaming(server)
+    assert set(replies(server)) == {story(20)}
+    assert messages(server, "role = 'user'") == len(replies(server))
+    assert len(acknowledged) <= len(replies(server))
+    assert "Traceback" not in server.log
+
+
+def _say_until_told_off(alice: Person, conversation: str) -> list[str]:
+    """Send one message after the other; return the ids of those that were taken."""
+    path, taken = f"/conversations/{conversation}/messages?wait=true", []
+    person = alice.at(alice.server)
+    while True:
+        try:
+            answer = person.http.post(path, json={"content": "Tell me."})
+        except httpx.TransportError:  # it has gone
+            return taken
+        if answer.status_code == 503:
+            return taken
+        taken.append(answer.json()["message"]["id"])
 
 
 def _tell_to_end(server: Server) -> None:

@@ -1,5 +1,7 @@
 """Whoever leaves a reply loses nothing, and whoever comes sees all of it once."""
 
+import os
+
 import pytest
 
 from conversations.tests.clients import Heard, Person
@@ -88,19 +90,17 @@ def _assert_followers_hear_all(alice: Person, heard: Heard, text: str) -> None:
 
 
 @pytest.mark.postgres
-def test_it_tells_a_socket_of_another_process_what_happens(pair, sign_up):
-    server, other = pair(words=200)
+def test_it_tells_a_socket_of_another_process_what_happens(serve, sign_up):
+    options = {"words": 200, "REDIS_URL": os.environ["REDIS_URL"]}
+    server = serve(**options)
+    other = serve(DATABASE_URL=server.environment["DATABASE_URL"], **options)
     alice = sign_up(server)
     conversation = alice.open_conversation()
 
     with alice.at(other).socket() as socket:
-        sent = alice.say(conversation, client_id="from the phone")
-        if server.environment["REDIS_URL"]:
-            created = socket.expect("message.created")
-            assert created["client_id"] == "from the phone"
-            events = socket.replies()
-        else:
-            events = socket.follow(sent["reply"]["id"])
-        heard = Heard().take_all(events)
+        alice.say(conversation, client_id="from the phone")
+        created = socket.expect("message.created")
+        heard = Heard().take_all(socket.replies())
 
+    assert created["client_id"] == "from the phone"
     assert (heard.ending, heard.text) == ("finished", story(200))

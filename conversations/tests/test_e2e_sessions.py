@@ -4,7 +4,9 @@ import time
 
 import pytest
 
-from conversations.tests.clients import Heard, Person, timings
+from conversations.tests.clients import Heard, Person, timings, wait_for
+from conversations.tests.stored import is_streaming, replies
+from conversations.tests.storyteller import story
 
 #: The promise, and what a busy machine may add to it.
 CLOSES_WITHIN = 5.0 + 1.0
@@ -25,12 +27,12 @@ def test_it_closes_sockets_at_another_process(pair, sign_up):
     _assert_a_logout_closes([alice, alice.at(other)], alice)
 
 
-def test_it_closes_sockets_of_a_user_who_is_deactivated(serve, sign_up):
+def test_it_closes_sockets_of_a_user_who_is_deactivated(serve, sign_up, storyteller):
     server = serve(words=3000)
     alice, bob = sign_up(server), sign_up(server, "bob@example.com")
     with alice.socket() as socket, bob.socket() as of_bob:
         socket.say(alice.open_conversation())
-        Heard().take_until(100, socket.replies())
+        heard = Heard().take_until(100, socket.replies())
 
         server.shell(
             "from accounts.models import User\n"
@@ -41,6 +43,11 @@ def test_it_closes_sockets_of_a_user_who_is_deactivated(serve, sign_up):
         of_bob.command("ping")
         assert of_bob.next()["type"] == "pong"
     assert alice.http.get("/me").status_code == 401
+    storyteller.wait_for_hangup(5)
+    wait_for(lambda: not is_streaming(server))
+    (text,) = replies(server)
+    assert text.startswith(heard.text)
+    assert len(text) < len(story(3000))
 
 
 def _assert_a_logout_closes(people: list[Person], alice: Person) -> None:

@@ -33,6 +33,7 @@ def from_exception(error: Exception) -> ProviderError:
             return cause
         if isinstance(cause, TimeoutError):
             is_retryable = isinstance(cause, aiohttp.ConnectionTimeoutError)
+            words = str(cause) or "nothing came in time"
             return ProviderError("provider_timeout", words, is_retryable=is_retryable)
     if isinstance(causes[-1], ContentEncodingError):
         return ProviderError("provider_bad_response", words)

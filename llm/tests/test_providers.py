@@ -369,8 +369,8 @@ def test_it_leaves_a_failing_endpoint_alone(make: Make, server: FaultyServer) ->
 
     codes = asyncio.run(run())
 
+    # The sixth is not made to wait: nobody was asked.
     assert codes == ["provider_timeout"] * 5 + ["provider_unavailable", "none"]
-    assert len(server.prompts) == 6
 
 
 def test_it_names_the_models_on_offer(make: Make, server: FaultyServer) -> None:

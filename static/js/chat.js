@@ -71,6 +71,8 @@ function deliver(entry) {
 async function post(entry) {
   const body = new URLSearchParams({ content: entry.content, client_id: entry.client_id });
   if (!await fetchAndSwap(talk.dataset.send, { method: "POST", body })) sayWaiting(entry);
+  // A socket that opened meanwhile may have looked before this was stored.
+  else if (isOpen()) watch();
 }
 
 function sayWaiting(entry) {

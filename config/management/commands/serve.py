@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import gc
+import logging
+import os
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -59,6 +61,11 @@ class Command(BaseCommand):
         connections.close_all()
         if close_pool := getattr(connection, "close_pool", None):
             close_pool()
+        # Python would join the threads of requests that were given up, and those wait
+        # for the event loop, which has ended.
+        logging.shutdown()
+        self.stdout.flush()
+        os._exit(0)
 
     def _prepare(self) -> str | None:
         from accounts.setup import setup_link
