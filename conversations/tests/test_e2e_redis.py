@@ -7,7 +7,7 @@ import pytest
 
 from config.testing import Redis, Server
 from conversations.tests.clients import Heard, Person, Socket, wait_for
-from conversations.tests.stored import assert_books_balance, replies
+from conversations.tests.stored import assert_books_balance, is_streaming, replies
 from conversations.tests.storyteller import story
 
 pytestmark = pytest.mark.postgres
@@ -28,6 +28,7 @@ def test_it_writes_on_when_redis_is_stopped(servers, sign_up, redis_server):
     redis_server.start()
 
     _assert_rings_are_heard_again(alice, servers[1])
+    wait_for(lambda: not is_streaming(servers[0]))
     assert_books_balance(servers[0])
 
 
