@@ -8,6 +8,7 @@ from config import views
 urlpatterns = [
     path("", include("accounts.api.urls")),
     path("", include("characters.api.urls")),
+    path("", include("llm.api.urls")),
     path("", include("conversations.api.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("health", views.health),

@@ -13,7 +13,6 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from django.conf import settings
 from redis.asyncio import Redis
@@ -29,28 +28,26 @@ STREAM_TTL = 900
 #: What waits for a Redis that does not answer; beyond it the oldest is dropped.
 BACKLOG = 10_000
 RETRY_SECONDS = 1.0
+#: How long one read waits for something new.
+BLOCK_SECONDS = 5
 
 #: The number of the first event, the texts of it and those after it, whether it ends.
 Entry = tuple[int, list[str], bool]
 Ring = dict[str, Any]
 
 
-def is_configured() -> bool:
-    return bool(settings.REDIS_URL)
-
-
 def append(
     message_id: uuid.UUID, seq: int, text: str, *, is_last: bool = False
 ) -> None:
     """Tell other processes of event number `seq` of a reply."""
-    if is_configured():
-        _broker().send_append(message_id, seq, text, is_last)
+    if _broker:
+        _broker.send_append(message_id, seq, text, is_last)
 
 
 def ring(message: Ring) -> None:
     """Tell other processes that something happened; the values must be JSON."""
-    if is_configured():
-        _broker().send_ring(message)
+    if _broker:
+        _broker.send_ring(message)
 
 
 def on_ring(callback: Callable[[Ring], None]) -> None:
@@ -59,9 +56,10 @@ def on_ring(callback: Callable[[Ring], None]) -> None:
 
 
 def connect() -> None:
-    """Begin to listen, in the running event loop."""
-    if is_configured():
-        _broker()
+    """Begin to send and to listen, in the running event loop, as a server does."""
+    global _broker
+    if settings.REDIS_URL:
+        _broker = Broker()
 
 
 class Entries:
@@ -73,10 +71,10 @@ class Entries:
     def put(self, entry: Entry) -> None:
         self._queue.put_nowait(entry)
 
-    async def next(self, timeout: float) -> Entry | None:
-        """Return the next entry, or None after `timeout` seconds of silence."""
+    async def next(self, silence: float) -> Entry | None:
+        """Return the next entry, or None after so many seconds without any."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(silence):
                 return await self._queue.get()
         except TimeoutError:
             return None
@@ -85,11 +83,10 @@ class Entries:
 @contextmanager
 def subscription(message_id: uuid.UUID) -> Iterator[Entries]:
     """Receive the entries of a reply, from the first that Redis still has."""
-    entries = Entries()
-    if not is_configured():
+    entries, broker = Entries(), _broker
+    if broker is None:
         yield entries
         return
-    broker = _broker()
     broker.subscribe(message_id, entries)
     try:
         yield entries
@@ -98,14 +95,7 @@ def subscription(message_id: uuid.UUID) -> Iterator[Entries]:
 
 
 _callbacks: list[Callable[[Ring], None]] = []
-_brokers: WeakKeyDictionary[asyncio.AbstractEventLoop, "Broker"] = WeakKeyDictionary()
-
-
-def _broker() -> "Broker":
-    loop = asyncio.get_running_loop()
-    if loop not in _brokers:
-        _brokers[loop] = Broker()
-    return _brokers[loop]
+_broker: "Broker | None" = None
 
 
 class Broker:
@@ -118,12 +108,16 @@ class Broker:
         self._followers: dict[str, set[Entries]] = defaultdict(set)
         self._read_up_to: dict[Any, Any] = {}
         self._wake_key = f"{PREFIX}wake:{self.name}"
-        # Reading blocks for seconds by design, so only the writer has a timeout.
         self._writer = Redis.from_url(
             settings.REDIS_URL, socket_timeout=3, socket_connect_timeout=3
         )
+        # Reading waits BLOCK_SECONDS by design; a connection that is silent for
+        # longer has been lost without a word.
         self._reader = Redis.from_url(
-            settings.REDIS_URL, socket_timeout=None, socket_connect_timeout=3
+            settings.REDIS_URL,
+            socket_timeout=3 * BLOCK_SECONDS,
+            socket_connect_timeout=3,
+            health_check_interval=BLOCK_SECONDS,
         )
         self._tasks = [
             asyncio.ensure_future(self._forever(work))
@@ -202,7 +196,8 @@ class Broker:
                 except (RedisError, OSError):
                     # Kept, so that followers elsewhere find a whole stream when
                     # Redis comes back; twice is harmless, events are numbered.
-                    self._outbox.extendleft(reversed(batch))
+                    room = BACKLOG - len(self._outbox)
+                    self._outbox.extendleft(reversed(batch[-room:] if room else []))
                     self._has_mail.set()
                     raise
                 recovered()
@@ -211,8 +206,11 @@ class Broker:
         async with self._reader.pubsub() as pubsub:
             await pubsub.subscribe(BELL)
             recovered()
-            async for message in pubsub.listen():
-                if message["type"] != "message":
+            while True:
+                message = await pubsub.get_message(
+                    ignore_subscribe_messages=True, timeout=BLOCK_SECONDS
+                )
+                if message is None:
                     continue
                 with suppress(ValueError, KeyError):
                     received = json.loads(message["data"])
@@ -224,7 +222,9 @@ class Broker:
         woken_up_to: Any = "0-0"
         while True:
             keys: dict[Any, Any] = {self._wake_key: woken_up_to, **self._read_up_to}
-            found: Any = await self._reader.xread(keys, block=5000, count=500)
+            found: Any = await self._reader.xread(
+                keys, block=1000 * BLOCK_SECONDS, count=500
+            )
             recovered()
             for raw_key, entries in found or []:
                 key = raw_key.decode()

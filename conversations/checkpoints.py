@@ -6,7 +6,7 @@ Plain synchronous functions in short transactions; the tasks that call them live
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from conversations.endings import Ending
 from conversations.models import Conversation, Generation, Message, preview
-from conversations.transcripts import Transcript
+from conversations.transcripts import LOST, Transcript
 from conversations.workers import is_dead, this_worker
 from llm import quota
 from llm.tokens import estimate_tokens
@@ -158,15 +158,16 @@ def settle(done: Settlement) -> Generation | None:
     return generation
 
 
-def recover() -> int:
+def recover(alive: Collection[uuid.UUID] = ()) -> int:
     """Mark replies whose process is gone as interrupted; return how many.
 
-    Their text up to the last checkpoint is kept, and charged by our estimate.
+    Their text up to the last checkpoint is kept, and charged by our estimate. Those
+    in `alive` are written by this process, however late their heartbeat is.
     """
     interrupted = 0
     for generation in Generation.objects.filter(
         message__status=Message.Status.STREAMING
-    ).exclude(worker=this_worker(), heartbeat_at__gt=timezone.now() - STALE_AFTER):
+    ).exclude(pk__in=alive):
         is_silent = generation.heartbeat_at < timezone.now() - STALE_AFTER
         if is_silent or is_dead(generation.worker):
             interrupted += _interrupt(generation)
@@ -184,7 +185,8 @@ def _interrupt(seen: Generation) -> bool:
         generation.error_code = "interrupted"
         user_id = message.conversation.user_id
         _charge(generation, user_id, _saved_so_far(generation))
-        generation.lengths += ",0" if generation.lengths else "0,0"
+        # Followers may have seen up to a second more than was saved.
+        generation.lengths = f"{generation.lengths or 0},{LOST},0"
         generation.save()
         message.status = Message.Status.INTERRUPTED
         message.save(update_fields=["status"])

@@ -156,7 +156,7 @@ async def _sweep() -> None:
     if time.monotonic() - _database_failed_at < stale:
         return
     try:
-        await in_database(checkpoints.recover)
+        await in_database(checkpoints.recover, list(_runs))
     except Outage as error:
         _note_outage(error)
 

@@ -47,6 +47,10 @@ class LiveReply:
         """The number of the last event that followers could see."""
         return self.transcript.seq
 
+    def is_ahead(self, after: int) -> bool:
+        """Whether who saw event `after` saw words that a crash took."""
+        return after > self.seq or self.transcript.is_lost(after)
+
     def write(self, text: str) -> None:
         """Add text; followers get it at once, or with the next flush."""
         self._pending.append(text)
@@ -168,7 +172,7 @@ async def follow(
     """
     while True:
         reply = live.get(message_id)
-        if reply is not None and after > reply.seq:
+        if reply is not None and reply.is_ahead(after):
             stored = await _stored(message_id)
             # Both in the same moment; the database is a second behind.
             after = reply.seq - (reply.ended is not None)
@@ -201,7 +205,7 @@ async def _follow_elsewhere(
                 return
             transcript = Transcript.restore(message.content, message.generation.lengths)
             if not message.is_streaming:
-                if after > transcript.seq:
+                if after > transcript.seq or transcript.is_lost(after):
                     yield _whole(message)
                 elif text := transcript.since(after):
                     yield _delta(message, transcript.seq - 1, text)
@@ -209,7 +213,10 @@ async def _follow_elsewhere(
                 return
             # Event 1 is always the start, also before anything was saved.
             seq = max(transcript.seq, 1)
-            if after < seq:
+            if transcript.is_lost(after):
+                yield _whole(message)
+                after = seq
+            elif after < seq:
                 if text := transcript.since(after):
                     yield _delta(message, seq, text)
                 elif after == 0:

@@ -8,14 +8,23 @@ follower to resume anywhere. Knows nothing of databases, sockets or time.
 
 from collections.abc import Iterable
 
+#: What stands in the lengths for events that a crash took: followers may have seen
+#: them, but nobody knows how many there were. Their numbers are not used again.
+LOST = "lost"
+LOST_EVENTS = 10_000
+
 
 class Transcript:
     """The texts of all events so far; `seq` is the number of the last one."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_lengths", "_lost", "_parts")
 
     def __init__(self, parts: Iterable[str] = ()) -> None:
-        self._parts = list(parts)
+        self._parts: list[str] = []
+        self._lengths: list[str] = []
+        self._lost: list[range] = []
+        for part in parts:
+            self.append(part)
 
     @classmethod
     def restore(cls, text: str, lengths: str) -> "Transcript":
@@ -24,11 +33,14 @@ class Transcript:
         >>> Transcript.restore("Hello", "0,2,3,0").since(2)
         'llo'
         """
-        parts, start = [], 0
-        for length in map(int, filter(None, lengths.split(","))):
-            parts.append(text[start : start + length])
-            start += length
-        return cls(parts)
+        transcript, start = cls(), 0
+        for length in filter(None, lengths.split(",")):
+            if length == LOST:
+                transcript.lose()
+                continue
+            transcript.append(text[start : start + int(length)])
+            start += int(length)
+        return transcript
 
     @property
     def seq(self) -> int:
@@ -40,12 +52,24 @@ class Transcript:
 
     @property
     def lengths(self) -> str:
-        return ",".join(map(str, map(len, self._parts)))
+        return ",".join(self._lengths)
 
     def append(self, text: str = "") -> int:
         """Add an event and return its number."""
         self._parts.append(text)
+        self._lengths.append(str(len(text)))
         return len(self._parts)
+
+    def lose(self) -> None:
+        """Leave out the numbers of events that were sent and not saved."""
+        first = self.seq + 1
+        self._lost.append(range(first, first + LOST_EVENTS))
+        self._parts.extend([""] * LOST_EVENTS)
+        self._lengths.append(LOST)
+
+    def is_lost(self, seq: int) -> bool:
+        """Whether event `seq` was taken by a crash: who saw it saw more than is left."""
+        return any(seq in numbers for numbers in self._lost)
 
     def since(self, after: int) -> str:
         """Return the text of all events after number `after`."""

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts import throttling
 from accounts.api.parsing import UNSTORABLE
-from accounts.errors import Refusal
+from accounts.errors import RateLimited, Refusal
 from accounts.models import User
 from characters.models import Character
 from conversations import checkpoints, errors, generations, guardrails
@@ -124,8 +124,8 @@ def open(
     Draining or Invalid.
     """
     content, client_id = _checked(content), _checked_id(client_id)
-    _admit(user)
     try:
+        _admit(user)
         with transaction.atomic():
             conversation = _locked(user, conversation_id)
             _allow(conversation, content)
@@ -150,10 +150,15 @@ def open(
             return Turn(reply, conversation, message, [*history, message])
     except IntegrityError:
         refusal: Refusal = errors.Busy()
-    except (errors.QuotaExceeded, errors.ConversationClosed) as error:
-        # What was sent before the last unit was used, or before the end, was sent.
+    except (
+        RateLimited,
+        errors.Draining,
+        errors.QuotaExceeded,
+        errors.ConversationClosed,
+    ) as error:
+        # What was sent before a limit or the end was reached was sent.
         refusal = error
-    turn = _repeated(conversation_id, client_id, content)
+    turn = _repeated(user, conversation_id, client_id, content)
     if turn is None:
         raise refusal
     return turn
@@ -392,11 +397,12 @@ def _open_reply(
 
 
 def _repeated(
-    conversation_id: uuid.UUID, client_id: str | None, content: str
+    user: User, conversation_id: uuid.UUID, client_id: str | None, content: str
 ) -> Turn | None:
     """Return the turn that was opened with `client_id` before, if there is one."""
     sent = client_id and (
-        Message.objects.filter(conversation=conversation_id, client_id=client_id)
+        Message.objects.owned_by(user)
+        .filter(conversation=conversation_id, client_id=client_id)
         .select_related("conversation")
         .prefetch_related("children__generation")
         .first()

@@ -36,7 +36,8 @@ def sit_down(open_page: Open) -> Open:
         page.get_by_label("Display name").fill("Alice")
         page.get_by_role("button", name="Make the account").click()
         page.get_by_role("button", name="Talk with Tertulia").click()
-        page.wait_for_selector("#composer")
+        is_scripted = options.get("java_script_enabled", True)
+        page.wait_for_selector("#talk[data-ready]" if is_scripted else "#composer")
         return page
 
     return one
@@ -194,6 +195,7 @@ def test_it_polls_where_no_socket_gets_through(sit_down: Open, server: Server):
     page = sit_down(server)
     page.route_web_socket("**/ws/pages/", lambda socket: socket.close())
     page.reload()
+    page.wait_for_selector("#talk[data-ready]")
 
     say(page)
 

@@ -15,7 +15,7 @@ from accounts.tests.factories import alice
 from conversations import checkpoints, generations, workers
 from conversations.checkpoints import Checkpoint, recover
 from conversations.models import Generation, Message
-from conversations.tests.cases import ReplyTestCase, everything, first, until
+from conversations.tests.cases import ReplyTestCase, everything, first, text_of, until
 from conversations.tests.factories import answer, make_conversation, say
 from conversations.workers import is_dead, this_worker
 from llm.models import DailyUsage, UsageRecord
@@ -192,7 +192,7 @@ class RecoveryTests(TestCase):
 
         usage = DailyUsage.objects.get()
         assert (usage.used, usage.reserved) == (0, 0)
-        assert reply.generation.lengths == "0,0"
+        assert reply.generation.lengths == "0,lost,0"
 
     def test_it_charges_only_the_run_that_broke_off(self):
         self.assert_interrupted(
@@ -224,10 +224,20 @@ class ContinuedTests(ReplyTestCase):
         reply = await sync_to_async(self.crashed)()
         with scripted(" a", " time"):
             await self.resume(reply)
-            events = await everything(reply.pk, after=3)
+            events = await everything(reply.pk, after=2)
 
         assert (await self.stored(reply)).content == "Once upon a time"
-        assert [event.seq for event in events] == [4, 5, 6, 7]
+        assert text_of(events) == " a time"
+
+    async def test_it_shows_the_whole_to_who_saw_more_than_was_saved(self):
+        reply = await sync_to_async(self.crashed)()
+        with scripted(" a", " time"):
+            await self.resume(reply)
+            events = await everything(reply.pk, after=3)
+
+        assert events[0].type == "message.updated"
+        whole = events[0].message["content"] + text_of(events)
+        assert whole == "Once upon a time"
 
     def crashed(self):
         say(self.conversation)

@@ -459,3 +459,4 @@ if (composer) {
 // htmx may have connected before this module ran.
 const early = htmx.ext.ws?.getRegistry().get("/ws/pages/")?.socket;
 if (early?.readyState === WebSocket.OPEN) connected(early);
+talk.dataset.ready = "";
