@@ -60,20 +60,20 @@ def accounts(
 
     from accounts import sessions
     from characters.models import Character
-    from conversations import turns
+    from conversations import lifecycle
 
     character = Character.objects.get(slug="assistant")
     answering, warming = model(name), model(WARM_UP_MODEL)
     with transaction.atomic():
         for user in people(users):
-            warm = turns.begin(user, character, model=warming)
+            warm = lifecycle.begin(user, character, model=warming)
             if history:
-                long = turns.begin(user, character, model=answering)
+                long = lifecycle.begin(user, character, model=answering)
                 write_history(long, history)
                 made = [long] * conversations
             else:
                 made = [
-                    turns.begin(user, character, model=answering)
+                    lifecycle.begin(user, character, model=answering)
                     for _ in range(conversations)
                 ]
             yield {

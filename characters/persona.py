@@ -56,8 +56,8 @@ RULES = (
 def step(value: float, steps: tuple[str, ...]) -> str:
     """Return the text of the step that a slider at `value` (0 to 1) stands on.
 
-    >>> step(0.0, ("low", "high")), step(0.49, ("low", "high")), step(1.0, ("low", "high"))
-    ('low', 'low', 'high')
+    >>> [step(value, ("low", "high")) for value in (0.0, 0.49, 1.0)]
+    ['low', 'low', 'high']
     """
     clamped = min(max(value, 0.0), 1.0)
     return steps[min(int(clamped * len(steps)), len(steps) - 1)]

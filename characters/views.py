@@ -13,16 +13,13 @@ RECENT = 3
 @require_safe
 def gallery(request: HttpRequest) -> HttpResponse:
     characters = Character.objects.published()
-    recent = []
+    context: dict[str, object] = {"characters": characters}
     if request.user.is_authenticated:
         own = request.user.conversations.filter(status="open")
-        recent = own.select_related("character").order_by("-last_message_at")[:RECENT]
+        newest = own.select_related("character").order_by("-last_message_at")
+        context["recent"] = newest[:RECENT]
 
-    return render(
-        request,
-        "characters/gallery.html",
-        {"characters": characters, "recent": recent},
-    )
+    return render(request, "characters/gallery.html", context)
 
 
 @require_safe

@@ -109,9 +109,18 @@ async def run_background() -> None:
     use_own_thread()
     broker.on_ring(_stop_on_ring)
     broker.connect()
+    await _warm_up()
     while True:
         await _sweep()
         await asyncio.sleep(SWEEP_SECONDS)
+
+
+async def _warm_up() -> None:
+    # The first reply would otherwise wait for its provider's library to load.
+    try:
+        await catalog.awarm_up()
+    except Exception:
+        logger.exception("the model could not be prepared")
 
 
 def is_draining() -> bool:
@@ -127,7 +136,7 @@ async def drain(seconds: float) -> None:
     global _is_draining
     _is_draining = True
     deadline = time.monotonic() + seconds
-    while _runs and time.monotonic() < deadline:
+    while _runs and time.monotonic() < deadline:  # noqa: ASYNC110  rarely, and once
         await asyncio.sleep(0.05)
     tasks = [run.task for run in _runs.values() if run.task]
     for run in list(_runs.values()):
@@ -211,7 +220,11 @@ class _Run:
     def spawn(self) -> None:
         global _checkpointer
         self.task = asyncio.ensure_future(self.write())
-        if _checkpointer is None or _checkpointer.done():
+        if (
+            _checkpointer is None
+            or _checkpointer.done()
+            or _checkpointer.get_loop() is not asyncio.get_running_loop()
+        ):
             _checkpointer = asyncio.ensure_future(_checkpoint_until_idle())
         doorbell.ring(
             self.turn.conversation.user_id,

@@ -24,7 +24,7 @@ class History:
         for message in reversed(self.messages):
             generation = getattr(message, "generation", None)
             if generation is not None and generation.model:
-                return generation.model
+                return str(generation.model)
         return ""
 
     @property

@@ -59,9 +59,7 @@ class MessageQuerySet(models.QuerySet["Message"]):
         if leaf is None:
             return []
         with connections[self.db].cursor() as cursor:
-            cursor.execute(
-                f"{_BRANCH} SELECT id FROM branch ORDER BY step", self._at(leaf, limit)
-            )
+            cursor.execute(_BRANCH_IDS, self._at(leaf, limit))
             return [uuid.UUID(str(row[0])) for row in cursor.fetchall()]
 
     def shown(self, leaf: uuid.UUID | None, limit: int) -> list[Message]:
@@ -75,14 +73,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
         """Return the messages of `branch_ids`, oldest first, in one query."""
         if leaf is None:
             return []
-        messages = self.raw(
-            f"{_BRANCH} SELECT m.* FROM branch b JOIN conversations_message m "
-            "ON m.id = b.id ORDER BY b.step DESC",
-            self._at(leaf, limit),
-        )
-        return list(messages)
+        return list(self.raw(_BRANCH_MESSAGES, self._at(leaf, limit)))
 
-    def below(self, root: uuid.UUID) -> "MessageQuerySet":
+    def below(self, root: uuid.UUID) -> MessageQuerySet:
         """Keep `root` and everything that follows it, on every branch.
 
         To be deleted at once: Django would follow a cascade message by message, as
@@ -115,3 +108,18 @@ WITH RECURSIVE branch(id, parent_id, step) AS (
     WHERE b.step < %s
 )
 """
+
+_BRANCH_IDS = (
+    _BRANCH
+    + """
+SELECT id FROM branch ORDER BY step
+"""
+)
+
+_BRANCH_MESSAGES = (
+    _BRANCH
+    + """
+SELECT m.* FROM branch b JOIN conversations_message m ON m.id = b.id
+ORDER BY b.step DESC
+"""
+)

@@ -75,7 +75,8 @@ class LiveReply:
 
     def end(self, ending: events.ReplyEnded) -> None:
         """Tell followers how it ended; `ending` is already in the database."""
-        assert ending.seq == self.transcript.seq + 1 and not self._pending
+        assert ending.seq == self.transcript.seq + 1
+        assert not self._pending
         self.transcript.append()
         self.ended = ending
         self._wake()

@@ -68,7 +68,7 @@ class Transcript:
         self._lengths.append(LOST)
 
     def is_lost(self, seq: int) -> bool:
-        """Whether event `seq` was taken by a crash: who saw it saw more than is left."""
+        """Whether a crash took event `seq`: who saw it saw more than is left."""
         return any(seq in numbers for numbers in self._lost)
 
     def since(self, after: int) -> str:

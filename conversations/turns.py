@@ -14,15 +14,13 @@ from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import RateLimited, Refusal
 from accounts.models import User
-from characters.models import Character
-from conversations import checkpoints, errors, generations, guardrails
+from conversations import errors, generations, guardrails
 from conversations.models import Conversation, Generation, Message, preview
 from conversations.rows import insert
 from conversations.workers import this_worker
@@ -59,54 +57,6 @@ class Turn:
         return self.message
 
 
-def begin(user: User, character: Character, **fields: Any) -> Conversation:
-    """Open a conversation; a character with a greeting speaks first.
-
-    Raises AgeRestricted: a greeting, too, is for those who may hear it.
-    """
-    if not guardrails.may_talk(user.profile, character):
-        raise errors.AgeRestricted
-    with transaction.atomic():
-        conversation = Conversation.objects.create(
-            user=user, character=character, **fields
-        )
-        if character.greeting:
-            conversation.head = Message.objects.create(
-                conversation=conversation,
-                role=Message.Role.ASSISTANT,
-                status=Message.Status.COMPLETE,
-                content=character.greeting,
-            )
-            conversation.last_message_preview = preview(character.greeting)
-            conversation.save(update_fields=["head", "last_message_preview"])
-    return conversation
-
-
-def default_conversation(user: User) -> Conversation:
-    """Return where the user's messages go that name no conversation."""
-    existing = find_default(user)
-    if existing is not None:
-        return existing
-    everyone = Character.objects.published().filter(rating="everyone")
-    character = everyone.filter(slug="assistant").first() or everyone.first()
-    if character is None:
-        raise errors.NotFound("There is no assistant; the operator has to add one.")
-    try:
-        return begin(user, character, is_default=True)
-    except IntegrityError:  # another request was faster
-        return _defaults(user).get()
-
-
-def find_default(user: User) -> Conversation | None:
-    return _defaults(user).first()
-
-
-def _defaults(user: User) -> QuerySet[Conversation]:
-    return Conversation.objects.owned_by(user).filter(
-        is_default=True, status=Conversation.Status.OPEN
-    )
-
-
 def open(
     user: User,
     conversation_id: uuid.UUID,
@@ -127,7 +77,7 @@ def open(
     try:
         _admit(user)
         with transaction.atomic():
-            conversation = _locked(user, conversation_id)
+            conversation = locked(user, conversation_id)
             _allow(conversation, content)
             _check_quoted(conversation, fields.get("reply_to_id"))
             now = timezone.now()
@@ -169,8 +119,8 @@ def regenerate(user: User, message_id: uuid.UUID) -> Turn:
     _admit(user)
     try:
         with transaction.atomic():
-            target, conversation = _target(user, message_id)
-            asked = target.parent if target.is_reply else target
+            answered, conversation = target(user, message_id)
+            asked = answered.parent if answered.is_reply else answered
             if asked is None or asked.role != Message.Role.USER:
                 raise errors.Invalid("A greeting answers nothing; send a message.")
             _allow(conversation, asked.content)
@@ -186,7 +136,7 @@ def resume(user: User, message_id: uuid.UUID) -> Turn:
     _admit(user)
     try:
         with transaction.atomic():
-            reply, conversation = _target(user, message_id)
+            reply, conversation = target(user, message_id)
             if reply.is_streaming:
                 raise errors.Busy
             if not reply.can_continue or reply.children.exists():
@@ -208,52 +158,6 @@ def resume(user: User, message_id: uuid.UUID) -> Turn:
             return Turn(reply, conversation, None, history, is_continuation=True)
     except IntegrityError:
         raise errors.Busy from None
-
-
-def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
-    """Close a conversation and open a new one with the same character."""
-    with transaction.atomic():
-        old = _locked(user, conversation_id)
-        was_default = old.is_default and old.is_open
-        old.status = Conversation.Status.CLOSED
-        old.save(update_fields=["status"])
-        Generation.objects.filter(
-            message__conversation=old, message__status=Message.Status.STREAMING
-        ).update(stop_requested=True)
-        return begin(user, old.character, model=old.model, is_default=was_default)
-
-
-def delete(conversation: Conversation) -> None:
-    """Delete a conversation; a reply being written in it ends unseen."""
-    conversation_id = str(conversation.pk)
-    with transaction.atomic():
-        checkpoints.charge_open_replies(conversation)
-        conversation.delete()
-    generations.ring(
-        conversation.user_id, "conversation.deleted", conversation=conversation_id
-    )
-
-
-def delete_message(user: User, message_id: uuid.UUID) -> None:
-    """Delete a message and all that follows it; the branch shown then ends before it.
-
-    Raises NotFound, or Busy while a reply is being written in the conversation.
-    """
-    with transaction.atomic():
-        message, conversation = _target(user, message_id)
-        if conversation.messages.filter(status=Message.Status.STREAMING).exists():
-            raise errors.Busy
-        Message.objects.below(message.pk).delete()
-        # Where the branch that was shown is gone, its head is too.
-        Conversation.objects.filter(pk=conversation.pk, head=None).update(
-            head=message.parent_id
-        )
-    generations.ring(
-        user.pk,
-        "message.deleted",
-        conversation=str(conversation.pk),
-        message=str(message_id),
-    )
 
 
 def stop(user: User, message_id: uuid.UUID) -> Message:
@@ -300,7 +204,7 @@ def _checked_id(client_id: str | None) -> str | None:
     return client_id or None
 
 
-def _locked(user: User, conversation_id: uuid.UUID) -> Conversation:
+def locked(user: User, conversation_id: uuid.UUID) -> Conversation:
     try:
         conversation = (
             Conversation.objects.owned_by(user)
@@ -314,12 +218,12 @@ def _locked(user: User, conversation_id: uuid.UUID) -> Conversation:
     return conversation
 
 
-def _target(user: User, message_id: uuid.UUID) -> tuple[Message, Conversation]:
+def target(user: User, message_id: uuid.UUID) -> tuple[Message, Conversation]:
     found = Message.objects.owned_by(user).filter(pk=message_id)
     conversation_id = found.values_list("conversation_id", flat=True).first()
     if conversation_id is None:
         raise errors.NotFound
-    conversation = _locked(user, conversation_id)
+    conversation = locked(user, conversation_id)
     # Read under the lock: before it, the message may end, begin or be deleted.
     message = found.select_related("parent", "generation").first()
     if message is None:

@@ -18,16 +18,26 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
 
 from accounts.errors import Refusal
+from accounts.models import User
 from characters.models import Character
-from conversations import generations, guardrails, history, turns
+from conversations import generations, guardrails, history, lifecycle, turns
 from conversations.errors import AgeRestricted, NotFound
 from conversations.models import Conversation, Message
+from conversations.querysets import ConversationQuerySet
 
 PAGE_SIZE = 40
 
 View = Callable[..., HttpResponse]
+
+
+class Request(HttpRequest):
+    """A request of somebody signed in, with what htmx says of itself."""
+
+    user: User  # type: ignore[assignment]
+    htmx: HtmxDetails
 
 
 def signed_in(view: View) -> View:
@@ -36,7 +46,7 @@ def signed_in(view: View) -> View:
 
     @never_cache
     @wraps(view)
-    def checked(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def checked(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
         if request.method in ("GET", "HEAD") and not request.htmx:
@@ -51,13 +61,13 @@ def signed_in(view: View) -> View:
     return checked
 
 
-def _conversations(request: HttpRequest):
+def _conversations(request: Request) -> ConversationQuerySet:
     return Conversation.objects.owned_by(request.user).select_related(
         "character__model", "model"
     )
 
 
-def _message(request: HttpRequest, pk: uuid.UUID) -> Message:
+def _message(request: Request, pk: uuid.UUID) -> Message:
     messages = Message.objects.owned_by(request.user)
     return get_object_or_404(
         messages.select_related("conversation__character", "generation"), pk=pk
@@ -66,7 +76,7 @@ def _message(request: HttpRequest, pk: uuid.UUID) -> Message:
 
 @require_POST
 @signed_in
-def start(request: HttpRequest, slug: str) -> HttpResponse:
+def start(request: Request, slug: str) -> HttpResponse:
     character = get_object_or_404(Character.objects.published(), slug=slug)
 
     if not guardrails.may_talk(request.user.profile, character):
@@ -83,13 +93,13 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
     conversation = unused.exclude(messages__role=Message.Role.USER).first()
 
     return redirect(
-        "conversation", (conversation or turns.begin(request.user, character)).pk
+        "conversation", (conversation or lifecycle.begin(request.user, character)).pk
     )
 
 
 @require_safe
 @signed_in
-def conversations(request: HttpRequest) -> HttpResponse:
+def conversations(request: Request) -> HttpResponse:
     page = _positive(request.GET.get("page", "1"))
     first = (page - 1) * PAGE_SIZE
     found = list(_conversations(request).with_unread()[first : first + PAGE_SIZE + 1])
@@ -107,7 +117,7 @@ def conversations(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 @signed_in
-def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def conversation(request: Request, pk: uuid.UUID) -> HttpResponse:
     shown = get_object_or_404(_conversations(request), pk=pk)
     before = _message_id(shown, request.GET.get("before"))
 
@@ -122,7 +132,7 @@ def conversation(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def send_message(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def send_message(request: Request, pk: uuid.UUID) -> HttpResponse:
     typed = request.POST.get("content", "")
     client_id = request.POST.get("client_id", "")[:64] or None
 
@@ -132,12 +142,12 @@ def send_message(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     except Refusal as refusal:
         return _refuse(request, pk, refusal, typed=typed, client_id=client_id)
 
-    return _answer(request, pk, turn.message, turn.reply)
+    return _answer(request, pk, turn.sent, turn.reply)
 
 
 @require_POST
 @signed_in
-def stop(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def stop(request: Request, pk: uuid.UUID) -> HttpResponse:
     message = _message(request, pk)
 
     turns.stop(request.user, message.pk)
@@ -147,7 +157,7 @@ def stop(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def continue_reply(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def continue_reply(request: Request, pk: uuid.UUID) -> HttpResponse:
     message = _message(request, pk)
 
     try:
@@ -161,7 +171,7 @@ def continue_reply(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def regenerate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def regenerate(request: Request, pk: uuid.UUID) -> HttpResponse:
     message = _message(request, pk)
 
     try:
@@ -175,7 +185,7 @@ def regenerate(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_safe
 @signed_in
-def message(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def message(request: Request, pk: uuid.UUID) -> HttpResponse:
     message = _message(request, pk)
 
     return render(
@@ -187,7 +197,7 @@ def message(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def rename(request: Request, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(_conversations(request), pk=pk)
 
     conversation.title = " ".join(request.POST.get("title", "").split())[:200]
@@ -198,7 +208,7 @@ def rename(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def pin(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def pin(request: Request, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(_conversations(request), pk=pk)
 
     conversation.is_pinned = not conversation.is_pinned
@@ -209,9 +219,9 @@ def pin(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def reset(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def reset(request: Request, pk: uuid.UUID) -> HttpResponse:
     try:
-        fresh = turns.reset(request.user, pk)
+        fresh = lifecycle.reset(request.user, pk)
     except Refusal as refusal:
         return _refuse(request, pk, refusal)
 
@@ -220,10 +230,10 @@ def reset(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def delete(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+def delete(request: Request, pk: uuid.UUID) -> HttpResponse:
     conversation = get_object_or_404(_conversations(request), pk=pk)
 
-    turns.delete(conversation)
+    lifecycle.delete(conversation)
 
     return redirect("conversations")
 
@@ -259,7 +269,7 @@ def _history_context(
 
 
 def _page(
-    request: HttpRequest,
+    request: Request,
     conversation: Conversation,
     *,
     before: uuid.UUID | None = None,
@@ -289,7 +299,7 @@ def _page(
     )
 
 
-def _answer(request: HttpRequest, pk: uuid.UUID, *changed: Message) -> HttpResponse:
+def _answer(request: Request, pk: uuid.UUID, *changed: Message) -> HttpResponse:
     """Show what changed: as fragments to htmx, as the page to everybody else."""
     if not request.htmx:
         return redirect("conversation", pk)
@@ -298,7 +308,7 @@ def _answer(request: HttpRequest, pk: uuid.UUID, *changed: Message) -> HttpRespo
 
 
 def _refuse(
-    request: HttpRequest,
+    request: Request,
     pk: uuid.UUID,
     refusal: Refusal,
     *,

@@ -20,7 +20,7 @@ from rest_framework.views import APIView
 
 from accounts.api.schema import ErrorSerializer
 from accounts.bearer import signed_in
-from conversations import errors, events, generations, turns
+from conversations import errors, events, generations, lifecycle, turns
 from conversations.api import serializers as shapes
 from conversations.api.streams import (
     event_stream,
@@ -98,7 +98,7 @@ class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
     def post(self, request: Request) -> Response:
         new = shapes.NewConversation(data=request.data)
         new.is_valid(raise_exception=True)
-        conversation = turns.begin(signed_in(request), **new.validated_data)
+        conversation = lifecycle.begin(signed_in(request), **new.validated_data)
         return Response(conversation_json(conversation), status=201)
 
 
@@ -134,7 +134,7 @@ class OneConversation(OwnConversations):
         responses={204: None, **NOT_YOURS},
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        turns.delete(self.get_object())
+        lifecycle.delete(self.get_object())
         return Response(status=204)
 
 
@@ -146,7 +146,7 @@ class ResetConversation(APIView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         return Response(
-            conversation_json(turns.reset(signed_in(request), pk)), status=201
+            conversation_json(lifecycle.reset(signed_in(request), pk)), status=201
         )
 
 
@@ -251,7 +251,7 @@ class OneMessage(OwnMessages):
         responses={204: None, 409: REFUSALS[409], **NOT_YOURS},
     )
     def delete(self, request: Request, pk: UUID) -> Response:
-        turns.delete_message(signed_in(request), pk)
+        lifecycle.delete_message(signed_in(request), pk)
         return Response(status=204)
 
 
@@ -324,7 +324,7 @@ class ChatStream(APIView):
         values = asked.validated_data
         client_id = values.get("client_id")
         if "message" in values:
-            conversation = turns.default_conversation(signed_in(request))
+            conversation = lifecycle.default_conversation(signed_in(request))
             turn = turns.open(
                 signed_in(request),
                 conversation.pk,
@@ -358,7 +358,7 @@ class ChatHistory(APIView):
     )
     def get(self, request: Request) -> Response:
         limit = limit_in(request)
-        conversation = turns.find_default(signed_in(request))
+        conversation = lifecycle.find_default(signed_in(request))
         head = conversation.head_id if conversation else None
         messages = Message.objects.shown(head, limit)
         return Response({"next": None, "results": [message_json(m) for m in messages]})
@@ -368,7 +368,7 @@ class ChatHistory(APIView):
         responses={204: None, 401: REFUSALS[401]},
     )
     def delete(self, request: Request) -> Response:
-        conversation = turns.find_default(signed_in(request))
+        conversation = lifecycle.find_default(signed_in(request))
         if conversation is not None:
-            turns.delete(conversation)
+            lifecycle.delete(conversation)
         return Response(status=204)

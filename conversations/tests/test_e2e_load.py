@@ -17,11 +17,11 @@ import json
 from accounts import sessions
 from accounts.models import User
 from characters.models import Character
-from conversations import turns
+from conversations import lifecycle, turns
 character = Character.objects.get(slug="assistant")
 for number in range({count}):
     user = User.objects.create_user(f"{{number}}@example.com")
-    conversation = turns.begin(user, character)
+    conversation = lifecycle.begin(user, character)
     print(json.dumps([sessions.open_session(user).access, str(conversation.pk)]))
 """
 

@@ -6,7 +6,7 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from conversations import checkpoints, generations, relay, turns
+from conversations import checkpoints, generations, lifecycle, relay, turns
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.cases import (
     ReplyTestCase,
@@ -247,7 +247,7 @@ class StopTests(ReplyTestCase):
             turn = await self.open()
             await first(turn.reply.pk, 2)
             follower = asyncio.create_task(everything(turn.reply.pk))
-            await sync_to_async(turns.delete)(self.conversation)
+            await sync_to_async(lifecycle.delete)(self.conversation)
             events = await follower
 
         assert "reply.finished" not in types_of(events)
@@ -477,7 +477,7 @@ class GreetingTests(ReplyTestCase):
             explicit_level=3, greeting="Come in."
         )
         self.user.profile.birthdate = self.user.created_at.date().replace(year=1990)
-        self.conversation = await sync_to_async(turns.begin)(self.user, character)
+        self.conversation = await sync_to_async(lifecycle.begin)(self.user, character)
         with self.settings(EXPLICIT_CAP=1), scripted("Hi") as script:
             turn = await self.open("Hello")
             await everything(turn.reply.pk)

@@ -7,7 +7,7 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
-from conversations import broker, checkpoints, generations, relay, turns
+from conversations import broker, checkpoints, generations, lifecycle, relay, turns
 from conversations.models import Generation, Message
 from conversations.tests.cases import (
     ReplyTestCase,
@@ -238,9 +238,11 @@ class ElsewhereTests(ReplyTestCase):
         turn = await sync_to_async(turns.open)(self.user, self.conversation.pk, "Hello")
         return turn.reply
 
-    async def save(self, reply, text, lengths, status="streaming"):
-        await Message.objects.filter(pk=reply.pk).aupdate(content=text, status=status)
-        await Generation.objects.filter(pk=reply.pk).aupdate(lengths=lengths)
+    @sync_to_async
+    def save(self, reply, text, lengths, status="streaming"):
+        # In one piece, as the writing process does it in one transaction.
+        Message.objects.filter(pk=reply.pk).update(content=text, status=status)
+        Generation.objects.filter(pk=reply.pk).update(lengths=lengths)
 
     async def test_it_tells_what_was_saved_as_it_is_saved(self):
         reply, events = await self.begin(), []
@@ -287,7 +289,7 @@ class ElsewhereTests(ReplyTestCase):
         reply = await self.begin()
         follower = asyncio.create_task(everything(reply.pk))
         await asyncio.sleep(0.02)
-        await sync_to_async(turns.delete)(self.conversation)
+        await sync_to_async(lifecycle.delete)(self.conversation)
 
         assert types_of(await follower) == ["reply.started"]
 

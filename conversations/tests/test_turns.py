@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.errors import RateLimited, Refusal
 from accounts.tests.factories import alice, charlie
-from conversations import errors, generations, turns
+from conversations import errors, generations, lifecycle, turns
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.factories import (
     ADULT,
@@ -302,7 +302,7 @@ class ClientIdTests(TurnTestCase):
 
 class BeginTests(TurnTestCase):
     def test_it_lets_the_character_speak_first(self):
-        conversation = turns.begin(self.user, make_character(greeting="Welcome."))
+        conversation = lifecycle.begin(self.user, make_character(greeting="Welcome."))
 
         greeting = conversation.messages.get()
         assert (greeting.role, greeting.status) == ("assistant", "complete")
@@ -310,33 +310,33 @@ class BeginTests(TurnTestCase):
         assert conversation.last_message_preview == "Welcome."
 
     def test_it_begins_empty_without_a_greeting(self):
-        conversation = turns.begin(self.user, make_character())
+        conversation = lifecycle.begin(self.user, make_character())
 
         assert conversation.head is None
 
     def test_it_shows_an_adult_character_to_nobody_too_young(self):
         character = make_adult_character(greeting="Come closer.")
 
-        self.assert_refused(errors.AgeRestricted, turns.begin, self.user, character)
+        self.assert_refused(errors.AgeRestricted, lifecycle.begin, self.user, character)
 
     def test_it_shows_an_adult_character_to_an_adult(self):
         self.user.profile.birthdate = ADULT
 
-        assert turns.begin(self.user, make_adult_character(greeting="Hello."))
+        assert lifecycle.begin(self.user, make_adult_character(greeting="Hello."))
 
     def test_it_answers_in_the_default_conversation_with_the_assistant(self):
         make_character("aaa")
         assistant = make_character("assistant")
 
-        first = turns.default_conversation(self.user)
+        first = lifecycle.default_conversation(self.user)
 
         assert first.character == assistant
-        assert turns.default_conversation(self.user) == first
+        assert lifecycle.default_conversation(self.user) == first
 
     def test_it_answers_with_somebody_for_everyone_without_an_assistant(self):
         make_adult_character(created_at=timezone.now().replace(year=2000))
 
-        character = turns.default_conversation(self.user).character
+        character = lifecycle.default_conversation(self.user).character
 
         assert not character.is_adult
 
@@ -345,7 +345,7 @@ class BeginTests(TurnTestCase):
         make_adult_character()
         type(self.conversation.character).objects.filter(rating="everyone").delete()
 
-        self.assert_refused(errors.NotFound, turns.default_conversation, self.user)
+        self.assert_refused(errors.NotFound, lifecycle.default_conversation, self.user)
 
 
 class OneOpenReplyTests(TurnTestCase):

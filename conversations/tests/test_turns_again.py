@@ -3,7 +3,7 @@
 import uuid
 
 from accounts.tests.factories import charlie
-from conversations import errors, turns
+from conversations import errors, lifecycle, turns
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.factories import (
     ADULT,
@@ -187,7 +187,7 @@ class StopTests(TurnTestCase):
 
 class ResetTests(TurnTestCase):
     def test_it_closes_the_old_and_opens_a_new_one(self):
-        new = turns.reset(self.user, self.conversation.pk)
+        new = lifecycle.reset(self.user, self.conversation.pk)
 
         self.conversation.refresh_from_db()
         assert self.conversation.status == "closed"
@@ -197,27 +197,27 @@ class ResetTests(TurnTestCase):
     def test_it_stops_what_is_written_in_the_old_one(self):
         reply = self.open().reply
 
-        turns.reset(self.user, self.conversation.pk)
+        lifecycle.reset(self.user, self.conversation.pk)
 
         assert Generation.objects.get(pk=reply.pk).stop_requested
 
     def test_it_hands_on_that_it_is_the_default(self):
         Conversation.objects.update(is_default=True)
 
-        new = turns.reset(self.user, self.conversation.pk)
+        new = lifecycle.reset(self.user, self.conversation.pk)
 
-        assert turns.find_default(self.user) == new
+        assert lifecycle.find_default(self.user) == new
 
     def test_it_refuses_what_is_somebody_elses(self):
         self.assert_refused(
-            errors.NotFound, turns.reset, charlie(), self.conversation.pk
+            errors.NotFound, lifecycle.reset, charlie(), self.conversation.pk
         )
 
     def test_it_lets_the_character_speak_first_again(self):
         self.user.profile.birthdate = ADULT
         adult = make_conversation(self.user, make_adult_character(greeting="You again"))
 
-        assert turns.reset(self.user, adult.pk).head.content == "You again"
+        assert lifecycle.reset(self.user, adult.pk).head.content == "You again"
 
 
 class DeleteTests(TurnTestCase):
@@ -225,7 +225,7 @@ class DeleteTests(TurnTestCase):
         say(self.conversation)
         answer(self.conversation)
 
-        turns.delete(self.conversation)
+        lifecycle.delete(self.conversation)
 
         assert not Conversation.objects.exists()
         assert not Message.objects.exists()
@@ -234,7 +234,7 @@ class DeleteTests(TurnTestCase):
     def test_it_gives_back_what_a_reply_held(self):
         self.open()
 
-        turns.delete(self.conversation)
+        lifecycle.delete(self.conversation)
 
         assert DailyUsage.objects.get().reserved == 0
 
@@ -243,7 +243,7 @@ class DeleteTests(TurnTestCase):
         Message.objects.filter(pk=reply.pk).update(content="Hello there")
         Generation.objects.update(lengths="0,11", run_prompt_tokens=40)
 
-        turns.delete(self.conversation)
+        lifecycle.delete(self.conversation)
 
         usage = DailyUsage.objects.get()
         assert (usage.used, usage.reserved) == (43, 0)
@@ -254,7 +254,7 @@ class DeleteTests(TurnTestCase):
         third = say(self.conversation, "Three")
         answer(self.conversation, "Four")
 
-        turns.delete_message(self.user, third.pk)
+        lifecycle.delete_message(self.user, third.pk)
 
         self.conversation.refresh_from_db()
         assert self.conversation.head_id == second.pk
@@ -265,7 +265,7 @@ class DeleteTests(TurnTestCase):
         other = answer(self.conversation, "Two")
         shown = answer(self.conversation, "Three", parent=first)
 
-        turns.delete_message(self.user, other.pk)
+        lifecycle.delete_message(self.user, other.pk)
 
         self.conversation.refresh_from_db()
         assert self.conversation.head_id == shown.pk
@@ -274,7 +274,7 @@ class DeleteTests(TurnTestCase):
         talk(self.conversation, turns=600)
         second = self.conversation.messages.order_by("created_at")[1]
 
-        turns.delete_message(self.user, second.pk)
+        lifecycle.delete_message(self.user, second.pk)
 
         self.conversation.refresh_from_db()
         assert self.conversation.head_id == second.parent_id
@@ -283,11 +283,13 @@ class DeleteTests(TurnTestCase):
     def test_it_deletes_nothing_while_a_reply_is_written(self):
         message = self.open().message
 
-        self.assert_refused(errors.Busy, turns.delete_message, self.user, message.pk)
+        self.assert_refused(
+            errors.Busy, lifecycle.delete_message, self.user, message.pk
+        )
 
     def test_it_deletes_nothing_of_anybody_else(self):
         message = say(self.conversation)
 
         self.assert_refused(
-            errors.NotFound, turns.delete_message, charlie(), message.pk
+            errors.NotFound, lifecycle.delete_message, charlie(), message.pk
         )
