@@ -179,7 +179,7 @@ def _interrupt(seen: Generation) -> bool:
         generation = _locked(
             pk=seen.pk, worker=seen.worker, heartbeat_at=seen.heartbeat_at
         )
-        if generation is None or not generation.message.is_streaming:
+        if generation is None:
             return False
         message = generation.message
         generation.error_code = "interrupted"
@@ -211,14 +211,15 @@ def charge_open_replies(conversation: Conversation) -> None:
 
 
 def _locked(**which: Any) -> Generation | None:
-    """Return a generation with its conversation, both locked.
+    """Return the generation of an open reply with its message and conversation.
 
-    The conversation first, as `settle` does.
+    All are locked, the conversation first, as `settle` does. What is only joined
+    would be shown as it was before the wait for the lock.
     """
     return (
-        Generation.objects.filter(**which)
+        Generation.objects.filter(**which, message__status=Message.Status.STREAMING)
         .select_related("message__conversation")
-        .select_for_update(of=("message__conversation", "self"))
+        .select_for_update(of=("message__conversation", "message", "self"))
         .first()
     )
 

@@ -1,9 +1,9 @@
-"""Database work outside of requests: one thread, one connection, mended when it broke.
+"""Database work outside of requests: a few threads, each with its connection.
 
-Sockets, followers and the replies themselves all go through here. One thread is
-enough, and no slower than several: what takes time in Python holds the interpreter
-lock anyway (figures in benchmarks/README.md). What Django does around a request,
-dropping connections that died, is done here around each piece of work.
+Sockets, followers and the replies themselves all go through here. What takes time in
+Python holds the interpreter lock whatever the number of threads; a few let PostgreSQL
+bring several commits to the disk at once. What Django does around a request, dropping
+connections that died, is done here around each piece of work.
 """
 
 import asyncio
@@ -26,22 +26,26 @@ Outage = (DatabaseError, InterfaceError)
 #: After so many seconds of silence a connection is tried before it is used.
 TRUSTED_SECONDS = 1.0
 
+#: SQLite has one writer at a time, and others would only wait for its lock.
+THREADS = {"sqlite": 1, "postgresql": 4}
+
 _executor: ThreadPoolExecutor | None = None
 _thread = threading.local()
 
 
-def use_own_thread() -> None:
-    """Do the work in a thread of its own from now on, as a server does.
+def use_own_threads() -> None:
+    """Do the work in threads of its own from now on, as a server does.
 
     Before, and in tests, it is done where Django does that of its async views.
     """
     global _executor
     if _executor is None:
-        _executor = ThreadPoolExecutor(1, thread_name_prefix="database")
+        count = THREADS.get(connection.vendor, 1)
+        _executor = ThreadPoolExecutor(count, thread_name_prefix="database")
 
 
 async def in_database(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Return `work(*args, **kwargs)`, done in the thread for database work."""
+    """Return `work(*args, **kwargs)`, done in a thread for database work."""
     call = partial(_mending, work, *args, **kwargs)
     if _executor is None:
         return await sync_to_async(call)()

@@ -28,7 +28,7 @@ from conversations import (
     prompts,
     relay,
 )
-from conversations.database import Outage, in_database, use_own_thread
+from conversations.database import Outage, in_database, use_own_threads
 from conversations.events import ReplyEnded
 from conversations.models import Conversation
 from conversations.rendering import conversation_json, dumps, usage_json
@@ -54,6 +54,7 @@ _loop: asyncio.AbstractEventLoop | None = None
 _checkpointer: asyncio.Task[None] | None = None
 _database_failed_at = float("-inf")
 _is_draining = False
+_preparation: asyncio.Task[None] | None = None
 
 
 def start(turn: "Turn") -> None:
@@ -106,17 +107,26 @@ async def run_background() -> None:
     """Do what every serving process does until it ends: listen, sweep, recover."""
     global _loop
     _loop = asyncio.get_running_loop()
-    use_own_thread()
+    use_own_threads()
     broker.on_ring(_stop_on_ring)
     broker.connect()
-    await _warm_up()
     while True:
         await _sweep()
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def _warm_up() -> None:
-    # The first reply would otherwise wait for its provider's library to load.
+def prepare() -> None:
+    """Load what the first reply would wait for; called when somebody arrives.
+
+    Not at the start: the OpenAI library alone takes a second and 30 MiB, and an
+    installation may be at rest for days.
+    """
+    global _preparation
+    if _preparation is None and _loop is not None:
+        _preparation = asyncio.ensure_future(_prepare())
+
+
+async def _prepare() -> None:
     try:
         await catalog.awarm_up()
     except Exception:

@@ -21,7 +21,7 @@ from accounts import liveness, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import Refusal
 from accounts.models import User
-from conversations import doorbell, errors, events, relay, turns
+from conversations import doorbell, errors, events, generations, relay, turns
 from conversations.database import Outage, in_database
 from conversations.models import Conversation, Message
 
@@ -107,6 +107,7 @@ class Socket(AsyncWebsocketConsumer):
         self._unlisten = doorbell.listen(user.pk, self._hear)
         _watch(self)
         await self.accept(self.accepted_subprotocol())
+        generations.prepare()
 
     def accepted_subprotocol(self) -> str | None:
         return None
@@ -121,6 +122,8 @@ class Socket(AsyncWebsocketConsumer):
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
+        if self.credential is None:
+            return  # sent before it was heard that this socket is closed
         frame: Frame = {}
         try:
             await throttling.acheck("socket", COMMAND_RATE, str(self.user.pk))

@@ -69,6 +69,12 @@ class ReplyTestCase(TestCase):
         cls.user = alice()
         cls.conversation = make_conversation(cls.user)
 
+    def tearDown(self) -> None:
+        # A test may end, and its event loop with it, before a reply has begun.
+        generations._runs.clear()
+        relay.live.clear()
+        relay._dirty.clear()
+
     async def open(self, content: str = "Hello", **fields: Any) -> Turn:
         """Open a turn and begin to write its reply."""
         turn = await sync_to_async(turns.open)(

@@ -206,6 +206,11 @@ class RecoveryTests(TestCase):
 
         assert DailyUsage.objects.get().used == 42
 
+    def test_it_leaves_alone_what_is_being_written_here_however_late(self):
+        reply = self.begun(silent_for=60)
+
+        assert recover([reply.pk]) == 0
+
     def test_it_interrupts_once(self):
         self.assert_interrupted(self.begun(silent_for=11))
 

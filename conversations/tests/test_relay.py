@@ -340,6 +340,22 @@ class ElsewhereTests(ReplyTestCase):
 
 
 class OutageTests(ReplyTestCase):
+    async def test_it_waits_for_the_database_with_who_follows(self):
+        reply = await sync_to_async(answer)(self.conversation, "Once")
+        find = relay.in_database
+        outcomes = iter([OperationalError("away")] * 2)
+
+        async def fail_or_find(*args):
+            for error in outcomes:
+                raise error
+            return await find(*args)
+
+        with (
+            mock.patch.object(relay, "POLL_SECONDS", 0.005),
+            mock.patch.object(relay, "in_database", fail_or_find),
+        ):
+            assert text_of(await everything(reply.pk)) == "Once"
+
     async def test_it_tells_a_live_reply_without_the_database(self):
         with (
             mock.patch.object(relay, "_stored", side_effect=OperationalError),

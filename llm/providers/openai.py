@@ -120,24 +120,35 @@ class OpenAIProvider(RemoteProvider):
         # OpenAI renamed the limit; the servers that imitate it know the old name.
         limit = "max_completion_tokens" if self.url == OPENAI_URL else "max_tokens"
         return {
-            **_payload(request),
-            "messages": _messages(request),
-            "stream_options": {"include_usage": True},
-            limit: request.max_output_tokens,
+            "model": request.model,
+            "messages": (),
+            "stream": True,
+            "extra_body": {
+                **_payload(request),
+                "messages": _messages(request),
+                "stream_options": {"include_usage": True},
+                limit: request.max_output_tokens,
+            },
         }
 
 
 def _responses_payload(request: ChatRequest) -> dict[str, Any]:
     return {
-        **_payload(request),
-        "input": _messages(request),
-        "max_output_tokens": max(MIN_RESPONSES_TOKENS, request.max_output_tokens),
-        # Conversations are kept here, by us.
-        "store": False,
+        "model": request.model,
+        "stream": True,
+        "extra_body": {
+            **_payload(request),
+            "input": _messages(request),
+            "max_output_tokens": max(MIN_RESPONSES_TOKENS, request.max_output_tokens),
+            # Conversations are kept here, by us.
+            "store": False,
+        },
     }
 
 
 def _payload(request: ChatRequest) -> dict[str, Any]:
+    # In `extra_body`, which the client sends as it is: what it is given by name it
+    # walks through type by type, and that is a third of what a request costs.
     payload: dict[str, Any] = {"model": request.model, "stream": True}
     if request.temperature is not None:
         payload["temperature"] = request.temperature

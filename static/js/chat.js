@@ -8,6 +8,8 @@
 
 /* global htmx */
 
+if (!window.htmx) throw new Error("htmx did not load: this page works by posting forms");
+
 const byId = (id) => document.getElementById(id);
 const talk = byId("talk");
 const scroller = byId("scroller");
@@ -457,6 +459,10 @@ if (composer) {
 }
 
 // htmx may have connected before this module ran.
-const early = htmx.ext.ws?.getRegistry().get("/ws/pages/")?.socket;
+const early = htmx.ext?.ws?.getRegistry().get("/ws/pages/")?.socket;
 if (early?.readyState === WebSocket.OPEN) connected(early);
+else if (!htmx.ext?.ws) {
+  isPolling = true;
+  pending.forEach(post);
+}
 talk.dataset.ready = "";
