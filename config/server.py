@@ -9,6 +9,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -67,6 +68,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
+#: How long a thread may hold the interpreter while another waits for it. A statement
+#: is over in less than Python's 5 ms, and each would wait that long to go on.
+SWITCH_SECONDS = 0.001
+
+
 class Server(daphne.server.Server):
     """Serve `application` on a listening socket until a signal ends it.
 
@@ -107,6 +113,7 @@ class Server(daphne.server.Server):
         self.tasks: set[asyncio.Task[None]] = set()
 
     def _begin(self) -> None:
+        sys.setswitchinterval(SWITCH_SECONDS)
         # Twisted listens on a duplicate and closes the descriptor it is given.
         family = self.listener.family
         endpoint = AdoptedStreamServerEndpoint(reactor, self.listener.detach(), family)

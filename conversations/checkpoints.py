@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from conversations.endings import Ending
 from conversations.models import Conversation, Generation, Message, preview
+from conversations.rows import update
 from conversations.transcripts import LOST, Transcript
 from conversations.workers import is_dead, this_worker
 from llm import quota
@@ -135,24 +136,25 @@ def settle(done: Settlement) -> Generation | None:
     generation.first_token_ms = done.first_token_ms
     generation.duration_ms = done.duration_ms
     generation.manifest = done.manifest
-    reply = Message.objects.filter(pk=done.reply.pk)
-    mine = Generation.objects.filter(pk=done.reply.pk, worker=this_worker())
+    pk = done.reply.pk
     changes = {"content": done.text, "status": done.ending.status}
     with transaction.atomic():
         # First, because it also locks the conversation, as whoever opens a turn does:
         # two who lock in different orders wait for each other.
         _tell_conversation(done.reply, done.text)
-        if reply.filter(status=Message.Status.STREAMING).update(**changes):
+        if update(Message, {"id": pk, "status": "streaming"}, changes):
             _charge(generation, done.user_id, done.usage)
             changed: tuple[str, ...] = _SETTLED
-        elif reply.filter(status=Message.Status.INTERRUPTED).update(**changes):
+        elif update(Message, {"id": pk, "status": "interrupted"}, changes):
             # Another process gave it up, and charged for it, while the database was
             # away; the text here is the whole of it.
             changed = _SETTLED[:7]
         else:
             transaction.set_rollback(True)
             return None
-        if not mine.update(**{name: getattr(generation, name) for name in changed}):
+        mine = {"message_id": pk, "worker": this_worker()}
+        values = {name: getattr(generation, name) for name in changed}
+        if not update(Generation, mine, values):
             transaction.set_rollback(True)
             return None
     return generation
@@ -252,6 +254,6 @@ def _tell_conversation(reply: Message, text: str) -> None:
     changes: dict[str, Any] = {"last_message_at": timezone.now()}
     if text:
         changes["last_message_preview"] = preview(text)
-    Conversation.objects.filter(pk=reply.conversation_id).update(**changes)
+    update(Conversation, {"id": reply.conversation_id}, changes)
     if reply.parent_id:
-        Message.objects.filter(pk=reply.parent_id).update(status=Message.Status.READ)
+        update(Message, {"id": reply.parent_id}, {"status": Message.Status.READ})

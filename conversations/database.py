@@ -27,7 +27,7 @@ Outage = (DatabaseError, InterfaceError)
 TRUSTED_SECONDS = 1.0
 
 #: SQLite has one writer at a time, and others would only wait for its lock.
-THREADS = {"sqlite": 1, "postgresql": 4}
+THREADS = {"sqlite": 1, "postgresql": 2}
 
 _executor: ThreadPoolExecutor | None = None
 _thread = threading.local()

@@ -54,7 +54,6 @@ _loop: asyncio.AbstractEventLoop | None = None
 _checkpointer: asyncio.Task[None] | None = None
 _database_failed_at = float("-inf")
 _is_draining = False
-_preparation: asyncio.Task[None] | None = None
 
 
 def start(turn: "Turn") -> None:
@@ -113,24 +112,6 @@ async def run_background() -> None:
     while True:
         await _sweep()
         await asyncio.sleep(SWEEP_SECONDS)
-
-
-def prepare() -> None:
-    """Load what the first reply would wait for; called when somebody arrives.
-
-    Not at the start: the OpenAI library alone takes a second and 30 MiB, and an
-    installation may be at rest for days.
-    """
-    global _preparation
-    if _preparation is None and _loop is not None:
-        _preparation = asyncio.ensure_future(_prepare())
-
-
-async def _prepare() -> None:
-    try:
-        await catalog.awarm_up()
-    except Exception:
-        logger.exception("the model could not be prepared")
 
 
 def is_draining() -> bool:

@@ -21,7 +21,7 @@ from accounts import liveness, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import Refusal
 from accounts.models import User
-from conversations import doorbell, errors, events, generations, relay, turns
+from conversations import doorbell, errors, events, relay, turns
 from conversations.database import Outage, in_database
 from conversations.models import Conversation, Message
 
@@ -107,7 +107,6 @@ class Socket(AsyncWebsocketConsumer):
         self._unlisten = doorbell.listen(user.pk, self._hear)
         _watch(self)
         await self.accept(self.accepted_subprotocol())
-        generations.prepare()
 
     def accepted_subprotocol(self) -> str | None:
         return None

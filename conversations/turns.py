@@ -22,7 +22,7 @@ from accounts.errors import RateLimited, Refusal
 from accounts.models import User
 from conversations import errors, generations, guardrails
 from conversations.models import Conversation, Generation, Message, preview
-from conversations.rows import insert
+from conversations.rows import insert, update
 from conversations.workers import this_worker
 from llm import quota
 from llm.tokens import estimate_tokens
@@ -289,14 +289,14 @@ def _open_reply(
     )
     insert(reply.generation)
     changes: dict[str, Any] = {
-        "head": reply,
+        "head_id": reply.pk,
         "last_message_at": now,
         "last_message_preview": preview(asked.content),
     }
     if not conversation.title:
         changes["title"] = preview(asked.content)[:TITLE_LENGTH]
         conversation.title = changes["title"]
-    Conversation.objects.filter(pk=conversation.pk).update(**changes)
+    update(Conversation, {"id": conversation.pk}, changes)
     return reply
 
 

@@ -91,13 +91,6 @@ async def aavailable_models(name: str) -> list[str]:
     return await _provider(name).available_models()
 
 
-async def awarm_up() -> None:
-    """Load what the first reply would otherwise wait for."""
-    provider = (await achoose()).provider
-    if isinstance(provider, BaseProvider):
-        await provider.warm_up()
-
-
 async def aclose() -> None:
     """Give back the connections of this event loop."""
     loop = asyncio.get_running_loop()

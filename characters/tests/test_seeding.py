@@ -50,7 +50,7 @@ class SeedingRaceTests(TransactionTestCase):
     def test_it_creates_each_once_when_processes_start_together(self):
         made = at_once([seed] * 4)
 
-        assert sorted(made)[:3] == [0, 0, 0], made
+        assert not [result for result in made if isinstance(result, Exception)]
         assert Character.objects.count() == 3
 
 

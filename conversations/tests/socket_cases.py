@@ -6,17 +6,20 @@ from contextlib import asynccontextmanager
 from typing import Any
 from unittest import mock
 
+from channels.routing import get_default_application
 from channels.testing import WebsocketCommunicator
 from django.test import Client
 
 from accounts.models import User
 from accounts.tests.factories import bearer
-from config.asgi import application
 from conversations import sockets
 from conversations.tests.cases import PATIENCE, ReplyTestCase
 
 Headers = list[tuple[bytes, bytes]]
 ENDS = {"reply.finished", "reply.stopped", "reply.interrupted", "reply.failed"}
+
+
+application = get_default_application()
 
 
 class Connected(WebsocketCommunicator):

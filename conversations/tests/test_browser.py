@@ -223,7 +223,7 @@ def test_it_works_without_any_script(sit_down: Open, server: Server):
 
 
 def test_what_is_refused_comes_back_into_the_composer(sit_down: Open, serve: Serve):
-    page = sit_down(serve(words=5, rate=200, CHAT_RATE="1/m"))
+    page = sit_down(serve(words=5, rate=200, CHAT_RATE="1/d"))
     say(page, "One")
     wait_until(page, "complete")
 

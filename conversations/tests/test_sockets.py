@@ -12,7 +12,13 @@ from accounts.bearer import session_of
 from accounts.models import Session, SocketTicket
 from accounts.tests.factories import bearer, bob
 from conversations import sockets
-from conversations.tests.socket_cases import SocketTestCase, cookie_of, token_of
+from conversations.tests.socket_cases import (
+    Connected,
+    SocketTestCase,
+    application,
+    cookie_of,
+    token_of,
+)
 
 make_token = sync_to_async(bearer)
 make_headers = sync_to_async(token_of)
@@ -35,19 +41,12 @@ class HandshakeTests(SocketTestCase):
 
         assert await self.refused_with("/ws", headers) is None
 
-    async def test_it_takes_a_token_as_subprotocol_and_names_none_but_ours(self):
-        token = await make_token(self.user)
-        socket = self.communicator(subprotocols=["bearer", token])
+    async def test_it_takes_a_token_as_subprotocol_and_names_ours_alone(self):
+        subprotocols = ["bearer", await make_token(self.user)]
+        socket = Connected(application, "/ws/", subprotocols=subprotocols)
 
         assert await socket.connect() == (True, "bearer")
         await socket.disconnect()
-
-    def communicator(self, **options):
-        from channels.testing import WebsocketCommunicator
-
-        from config.asgi import application
-
-        return WebsocketCommunicator(application, "/ws/", **options)
 
     async def test_it_takes_a_ticket_once(self):
         ticket = await make_ticket(self.user)

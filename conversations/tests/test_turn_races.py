@@ -126,7 +126,7 @@ class TurnRaceTests(TransactionTestCase):
         assert DailyUsage.objects.get().reserved == 5000
 
     def while_settling(self, call):
-        """Do `call` between the statements that end a reply; return what it returned."""
+        """Do `call` between the statements that end a reply."""
         turn = self.open("Hello")
         is_halfway, charge = threading.Event(), checkpoints._charge
 

@@ -1,13 +1,10 @@
 """Models the operator runs with Ollama.
 
-The official client does everything but the tokens: its httpx costs twice the CPU of
-aiohttp for each one (see docs/architecture.md).
+The official client lists the models; replies are asked for without it (see `base.py`).
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -15,9 +12,9 @@ import aiohttp
 from django.conf import settings
 
 from llm.errors import ProviderError
-from llm.providers.base import LIST_SECONDS, Read, RemoteProvider
+from llm.providers.base import LIST_SECONDS, RemoteProvider
 from llm.providers.decoding import JsonLines, is_count
-from llm.providers.failures import CAUSE_CHARS, from_status
+from llm.providers.failures import CAUSE_CHARS
 from llm.providers.patience import Patience
 from llm.tokens import estimate_prompt
 from llm.types import ChatRequest, FinishReason, Usage
@@ -41,7 +38,6 @@ class OllamaProvider(RemoteProvider):
     def __init__(self, host: str, patience: Patience | None = None) -> None:
         super().__init__(patience)
         self.url = base_url(host)
-        self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -50,15 +46,8 @@ class OllamaProvider(RemoteProvider):
     def decoder(self, request: ChatRequest) -> "OllamaDecoder":
         return OllamaDecoder(request)
 
-    @asynccontextmanager
-    async def open(self, request: ChatRequest) -> AsyncGenerator[Read, None]:
-        async with self._http().post("/api/chat", json=_payload(request)) as response:
-            if response.status != 200:
-                body = await response.content.read(CAUSE_CHARS)
-                raise from_status(
-                    response.status, body.decode(errors="replace"), response.headers
-                )
-            yield response.content.readany
+    def ask(self, request: ChatRequest) -> tuple[str, dict[str, Any]]:
+        return "/api/chat", _payload(request)
 
     async def is_reachable(self) -> bool:
         """Say whether an Ollama answers there, within half a second."""
@@ -81,22 +70,6 @@ class OllamaProvider(RemoteProvider):
         except Exception as error:
             raise self.explain(error) from error
         return [model.model for model in answer.models if model.model]
-
-    async def aclose(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                self.url,
-                connector=aiohttp.TCPConnector(limit=0),
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=self.patience.connect
-                ),
-                headers={"Accept-Encoding": "identity"},
-            )
-        return self._session
 
     def _client(self) -> "ollama.AsyncClient":
         import ollama

@@ -110,11 +110,6 @@ class ChoiceTests(TestCase):
         assert first is second
         assert first is not third
 
-    async def test_it_warms_up_what_will_answer(self):
-        with override_settings(LLM_PROVIDER="openai"):
-            await catalog.awarm_up()
-            await catalog.aclose()
-
     async def test_it_lists_what_a_provider_offers(self):
         with FaultyServer() as server, override_settings(OLLAMA_HOST=server.url):
             assert await catalog.aavailable_models("ollama") == ["ok:latest"]

@@ -289,7 +289,6 @@ def test_it_closes_the_connection_of_a_cancelled_reply(
 ) -> None:
     async def run() -> float:
         provider = make(server.url)
-        await provider.warm_up()
         reply = asyncio.create_task(listen(provider, replace(REQUEST, model=fault)))
         await asyncio.to_thread(server.wait_for_prompt)
         stopped = monotonic()

@@ -458,7 +458,9 @@ if (composer) {
   goToNewest();
 }
 
-// htmx may have connected before this module ran.
+// The extension may have come too late for htmx's first look at the page, and htmx may
+// have connected before this module ran.
+if (byId("socket")) htmx.process(byId("socket"));
 const early = htmx.ext?.ws?.getRegistry().get("/ws/pages/")?.socket;
 if (early?.readyState === WebSocket.OPEN) connected(early);
 else if (!htmx.ext?.ws) {
