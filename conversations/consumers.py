@@ -154,6 +154,8 @@ class PagesConsumer(Socket):
             return None
         self.credential = session.session_key
         self._growing: dict[uuid.UUID, fragments.GrowingReply] = {}
+        # While the whole state is read and sent, rings wait: what they bring is newer.
+        self._state = asyncio.Lock()
         return user
 
     def current_user(self) -> User | None:
@@ -188,7 +190,11 @@ class PagesConsumer(Socket):
 
     async def _watch_conversation(self, conversation_id: uuid.UUID) -> None:
         """Show the conversation as it is now, and from here on what happens in it."""
-        html, streaming = await self.as_user(fragments.whole, conversation_id)
+        async with self._state:
+            await self._show_whole(conversation_id)
+
+    async def _show_whole(self, conversation_id: uuid.UUID) -> None:
+        html, streaming = await self.as_user(see, conversation_id)
         self.conversation_id = conversation_id
         # First, so that nothing meant for the old page is added to the new one.
         for reply_id in streaming:
@@ -216,12 +222,15 @@ class PagesConsumer(Socket):
                 await asyncio.sleep(1 / PAGE_DELTAS_PER_SECOND)
             case events.ReplyEnded():
                 self._growing.pop(event.message_id, None)
+                await in_database(mark_read, self.user, event.conversation_id)
                 html = await in_database(fragments.ended, event.message_id)
                 await self.send(html)
             case events.MessageUpdated():
-                self._growing.pop(uuid.UUID(str(event.message["id"])), None)
-                html = await in_database(fragments.ended, event.message["id"])
-                await self.send(html)
+                pk = uuid.UUID(str(event.message["id"]))
+                self._growing[pk] = fragments.GrowingReply(pk)
+                html = await in_database(fragments.ended, pk)
+                # Of a reply that is still written it has no text: that grows.
+                await self.send(html + self._growing[pk].feed(event.message["content"]))
 
     async def _show_item(self, conversation_id: uuid.UUID) -> None:
         html = await in_database(fragments.conversation_item, conversation_id)
@@ -231,6 +240,10 @@ class PagesConsumer(Socket):
         await self.send(fragments.refusal(refusal, client_id_in(frame)))
 
     async def on_ring(self, ring: doorbell.Ring) -> None:
+        async with self._state:
+            await self._answer_ring(ring)
+
+    async def _answer_ring(self, ring: doorbell.Ring) -> None:
         conversation_id = uuid.UUID(ring["conversation"])
         if ring["kind"] == "turn":
             reply_id = uuid.UUID(ring["reply"])
@@ -242,6 +255,12 @@ class PagesConsumer(Socket):
                 await self._show_turn(uuid.UUID(ring["message"]), reply_id)
                 self.follow(reply_id, ring["after"])
             else:  # written again, or continued: what is shown changes in the middle
-                await self._watch_conversation(conversation_id)
+                await self._show_whole(conversation_id)
         elif ring["kind"] in ("conversation.updated", "read"):
             await self._show_item(conversation_id)
+
+
+def see(user: User, conversation_id: uuid.UUID) -> tuple[str, list[uuid.UUID]]:
+    """Return the whole of a conversation, and note that the person has seen it."""
+    mark_read(user, conversation_id)
+    return fragments.whole(user, conversation_id)

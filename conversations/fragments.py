@@ -76,7 +76,7 @@ def conversation_item(conversation_id: uuid.UUID) -> str:
     with translation.override(conversation.user.profile.language):
         html = render_to_string(
             "conversations/_conversation_item.html",
-            {"conversation": conversation, "current": conversation},
+            {"conversation": conversation},
         )
     return partial(f"#conversation-{conversation.pk}", "outerHTML", html)
 

@@ -316,11 +316,15 @@ class _Run:
     async def _settle(self, ending: endings.Ending) -> None:
         """Store the end, however long the database takes to come back."""
         live = self.live
+        text, lengths = live.transcript.text, live.transcript.lengths
+        if ending.code == "blocked_content":
+            # What is not allowed is not kept either; its event numbers are.
+            text, lengths = "", ",".join("0" for _event in range(live.seq))
         done = checkpoints.Settlement(
             self.turn.conversation.user_id,
             self.turn.reply,
-            live.transcript.text,
-            live.transcript.lengths + ",0",
+            text,
+            f"{lengths},0",
             ending,
             self._used(),
             self.model,

@@ -65,6 +65,7 @@ def build(
             max_output_tokens=output,
             context_tokens=choice.context_tokens,
             temperature=choice.temperature,
+            is_continuation=is_continuation,
         ),
         tokens=estimate_prompt(messages),
         manifest={

@@ -170,6 +170,9 @@ class Socket(AsyncWebsocketConsumer):
         self._followed[message_id] = task
 
         def forget(done: asyncio.Task[None]) -> None:
+            if not done.cancelled() and (error := done.exception()):
+                # Usually a client that left while it was being sent to.
+                logger.info("a follower broke off", extra={"cause": repr(error)})
             if self._followed.get(message_id) is done:
                 del self._followed[message_id]
 

@@ -28,6 +28,8 @@ class ChatRequest:
     max_output_tokens: int
     context_tokens: int
     temperature: float | None = None
+    #: The last message asks to go on with the one before it, which broke off.
+    is_continuation: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ def sit_down(open_page: Open) -> Open:
 
     def one(server: Server, **options) -> "Page":
         page = open_page(base_url=server.url, **{"viewport": LAPTOP} | options)
+        # Several browsers and servers may share two processors here.
+        page.context.set_default_timeout(30_000)
         page.goto("/accounts/signup/")
         page.get_by_label("Email").fill("alice@example.com")
         page.get_by_label("Password").fill(PASSWORD)

@@ -7,6 +7,7 @@ product can be seen at work before anything is connected.
 import asyncio
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Self
 
 from django.utils.translation import gettext as _
@@ -57,7 +58,11 @@ class DemoProvider(BaseProvider):
 
 
 def reply_to(request: ChatRequest) -> str:
-    """Return the whole reply, in Markdown."""
+    """Return the reply, in Markdown; of one that broke off, the rest."""
+    if request.is_continuation:
+        *history, begun, _ask = request.messages
+        whole = reply_to(replace(request, messages=(*history,), is_continuation=False))
+        return whole.removeprefix(begun.content) or whole
     persona = "\n".join(m.content for m in request.messages if m.role == "system")
     asked = [m.content for m in request.messages if m.role == "user"]
     question = asked[-1] if asked else ""
