@@ -54,24 +54,12 @@ def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
     worker, now = this_worker(), timezone.now()
     pk = Message._meta.pk.get_db_prep_value
     rows = [
-        (c.text, c.lengths, c.model, c.prompt_tokens, pk(c.message_id, connection))
+        (pk(c.message_id, connection), c.text, c.lengths, c.model, c.prompt_tokens)
         for c in changed
     ]
-    with transaction.atomic(), connection.cursor() as cursor:
-        # Not bulk_update: its CASE expression costs many times these statements.
-        cursor.executemany(
-            "UPDATE conversations_message SET content = %s "
-            "WHERE id = %s AND status = 'streaming'",
-            [(text, row_id) for text, *_rest, row_id in rows],
-        )
-        cursor.executemany(
-            "UPDATE conversations_generation SET lengths = %s, model = %s, "
-            "run_prompt_tokens = %s WHERE message_id = %s AND worker = %s AND EXISTS "
-            # What has ended since this was read has its last word already.
-            "(SELECT 1 FROM conversations_message m WHERE m.id = message_id "
-            "AND m.status = 'streaming')",
-            [(*row[1:], worker) for row in rows],
-        )
+    with transaction.atomic():
+        if rows:
+            _save_all(rows, worker)
         mine = Generation.objects.filter(pk__in=alive, worker=worker)
         mine.update(heartbeat_at=now)
         found = mine.values_list(
@@ -83,6 +71,39 @@ def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
         to_stop={pk for pk in is_wanted if not is_wanted[pk]},
         gone=set(alive) - set(is_wanted),
     )
+
+
+def _save_all(rows: list[tuple[Any, ...]], worker: str) -> None:
+    # Two statements however many replies there are: one for each of them, and the
+    # checkpoints of many cost more than all else.
+    texts = ", ".join(["(%s, %s)"] * len(rows))
+    facts = ", ".join(["(%s, %s, %s, %s)"] * len(rows))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _SAVE_TEXTS.format(texts), [value for row in rows for value in row[:2]]
+        )
+        cursor.execute(
+            _SAVE_FACTS.format(facts),
+            [value for pk, _text, *rest in rows for value in (pk, *rest)] + [worker],
+        )
+
+
+_SAVE_TEXTS = """
+UPDATE conversations_message SET content = saved.column2
+FROM (VALUES {}) AS saved
+WHERE id = saved.column1 AND status = 'streaming'
+"""
+
+# What has ended since this was read has its last word already.
+_SAVE_FACTS = """
+UPDATE conversations_generation
+SET lengths = saved.column2, model = saved.column3, run_prompt_tokens = saved.column4
+FROM (VALUES {}) AS saved
+WHERE message_id = saved.column1 AND worker = %s AND EXISTS (
+    SELECT 1 FROM conversations_message m
+    WHERE m.id = message_id AND m.status = 'streaming'
+)
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,10 @@ from conversations.models import Message
 from conversations.rendering import ended_event, message_json
 from conversations.transcripts import Transcript
 
-#: The longest a follower waits for the next flush, in seconds, however many replies
-#: are being written; with few of them nobody waits.
-MAX_WINDOW = 0.033
+#: How long followers wait for the next flush, in seconds: the more replies are being
+#: written, the longer. Text that comes more seldom than that waits for nothing.
+MIN_WINDOW = 0.004
+MAX_WINDOW = 0.030
 WINDOW_PER_REPLY = 0.001
 
 #: How often a follower looks into the database for a reply written elsewhere.
@@ -141,7 +142,7 @@ live: dict[uuid.UUID, LiveReply] = {}
 
 
 def _window() -> float:
-    return min(MAX_WINDOW, WINDOW_PER_REPLY * (len(live) - 1))
+    return min(MAX_WINDOW, MIN_WINDOW + WINDOW_PER_REPLY * (len(live) - 1))
 
 
 _dirty: list[LiveReply] = []

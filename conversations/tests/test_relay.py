@@ -53,6 +53,7 @@ class LiveTests(ReplyTestCase):
             live = relay.live[turn.reply.pk]
             await until(lambda: live.seq == 2)
             live.write(" (more)")
+            live.flush()
             late = asyncio.create_task(everything(turn.reply.pk))
             await asyncio.sleep(0.01)
             gate.set()
