@@ -31,6 +31,8 @@ THREADS = {"sqlite": 1, "postgresql": 2}
 
 _executor: ThreadPoolExecutor | None = None
 _thread = threading.local()
+# When a connection failed last: those of the other threads have to prove themselves.
+_failed_at = float("-inf")
 
 
 def use_own_threads() -> None:
@@ -60,15 +62,18 @@ def release() -> None:
 
 
 def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    global _failed_at
     if connection.in_atomic_block:  # a test's transaction
         return work(*args, **kwargs)
     now = time.monotonic()
-    if now - getattr(_thread, "used_at", now) > TRUSTED_SECONDS:
+    used_at = getattr(_thread, "used_at", now)
+    if now - used_at > TRUSTED_SECONDS or used_at <= _failed_at:
         # Django's own flag; it is asked for the next time the connection is used.
         connection.health_check_done = False  # type: ignore[attr-defined]
     _thread.used_at = now
     try:
         return work(*args, **kwargs)
     except Outage:
+        _failed_at = time.monotonic()
         connection.close_if_unusable_or_obsolete()
         raise

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
+from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient, TestCase, override_settings
@@ -63,6 +64,10 @@ class ReplyTestCase(TestCase):
 
     user: User
     conversation: Conversation
+
+    def setUp(self) -> None:
+        # Every text is an event of its own, however fast they come.
+        self.enterContext(mock.patch.object(relay, "MIN_WINDOW", 0))
 
     @classmethod
     def setUpTestData(cls) -> None:
