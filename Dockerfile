@@ -17,7 +17,7 @@ RUN DEBUG=false VAR_DIR=/tmp/build ALLOWED_HOSTS=localhost \
     JWT_SECRET=only-while-the-image-is-built-0123456789 \
     /app/.venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
     && /app/.venv/bin/python -m compileall -q accounts characters config \
-       conversations llm .venv/lib
+       conversations database llm .venv/lib
 
 FROM python:3.13-slim
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 \

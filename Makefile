@@ -1,6 +1,6 @@
 # Everything a developer or an operator starts; `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help run dev test check format bench translations
+.PHONY: help run demo dev test check format bench translations
 
 PYTHON ?= python3
 JOBS ?= 2
@@ -11,6 +11,9 @@ help: ## List these targets
 
 run: .venv/installed ## Serve on HOST:PORT (127.0.0.1:8000), making what is missing first
 	@exec $(BIN)/python manage.py serve
+
+demo: .venv/installed ## Make labelled demo accounts with a history, and print their passwords
+	@$(BIN)/python manage.py demo
 
 test: dev ## Run every test on PostgreSQL with Redis, then on SQLite
 	$(BIN)/python -m pytest --database postgres -n $(JOBS) $(ARGS)

@@ -1,18 +1,26 @@
 """How allauth behaves here: one door for pages, the admin site and the API."""
 
-import logging
+import math
+import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.forms import Form
 from django.http import HttpRequest
 
-from accounts import registration
-from accounts.models import Profile, User, normalize_email
+from accounts import audit, registration
+from accounts.errors import RateLimited
+from accounts.models import (
+    Profile,
+    User,
+    normalize_email,
+    validate_email_spelling,
+)
 from accounts.throttling import client_ip
-
-logger = logging.getLogger("tertulia.auth")
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -20,7 +28,9 @@ class AccountAdapter(DefaultAccountAdapter):
         return registration.is_open()
 
     def clean_email(self, email: str) -> str:
-        return super().clean_email(normalize_email(email))
+        email = super().clean_email(normalize_email(email))
+        validate_email_spelling(email)
+        return email
 
     def save_user(
         self, request: HttpRequest, user: User, form: Form, commit: bool = True
@@ -36,15 +46,35 @@ class AccountAdapter(DefaultAccountAdapter):
                     birthdate=form.cleaned_data.get("birthdate"),
                     language=registration.request_language(),
                 )
+            audit.record("user.registered", actor=user, of=user)
         return user
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
-        """Return whose credentials these are, counting failures per address and e-mail.
+        """Return whose credentials these are, counting failures per e-mail.
 
-        Raises a ValidationError after too many. An inactive user is returned, too.
+        Raises RateLimited after too many. An inactive user is returned, too.
         """
         credentials["email"] = normalize_email(credentials.get("email", ""))
         return super().authenticate(request, **credentials)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            raise RateLimited(self._closed_for(request, **credentials)) from None
+
+    def _closed_for(self, request: HttpRequest, **credentials: Any) -> int:
+        """Return the seconds until the oldest of too many failures is forgotten."""
+        counted = {"app": "allauth.account", "action": "login_failed"}
+        (rate,) = ratelimit.get_rates(**counted)
+        key = ratelimit.get_cache_key(
+            request,
+            **counted,
+            rate=rate,
+            key=self._get_login_attempts_cache_key(request, **credentials),
+        )
+        failures = cache.get(key) or [time.time()]
+        return max(1, math.ceil(failures[-1] + rate.duration - time.time()))
 
     def _get_login_attempts_cache_key(
         self, request: HttpRequest, **credentials: Any
@@ -54,14 +84,29 @@ class AccountAdapter(DefaultAccountAdapter):
         return credentials["email"]
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        logger.warning(
-            "sign-in failed",
-            extra={"email": credentials.get("email"), "ip": client_ip(request)},
-        )
+        audit.record("sign_in.failed", email=credentials.get("email", "")[:254])
 
     def login(self, request: HttpRequest, user: User) -> None:
         super().login(request, user)
-        logger.info("signed in", extra={"user": str(user.pk), "ip": client_ip(request)})
+        audit.record("session.opened", actor=user, of=user, via="browser")
+
+    def logout(self, request: HttpRequest) -> None:
+        user = request.user
+        super().logout(request)
+        if isinstance(user, User):
+            audit.record("session.signed_out", actor=user, of=user, via="browser")
+
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: User,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        # allauth has an address only of those who registered on its page.
+        super().send_notification_mail(
+            template_prefix, user, context, email or user.email
+        )
 
     def get_client_ip(self, request: HttpRequest) -> str:
         return client_ip(request)

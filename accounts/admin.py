@@ -4,24 +4,42 @@ from typing import Any
 
 from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
+from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
-from django.db import transaction
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.db import models, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts.models import Plan, Profile, Session, Team, User
+from accounts import administration, audit, second_factor
+from accounts.audit_admin import AuditEventAdmin  # noqa: F401  registered by this
+from accounts.avatars import replacing
+from accounts.bearer import signed_in
+from accounts.errors import Refusal
+from accounts.forms import AvatarField
+from accounts.models import ExternalIdentity, Plan, Profile, Session, Team, User
+from accounts.sessions import end_all, end_session
 
 # One door, with its limits and its second factor, for pages and the admin site.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+# What is deleted there goes on letting its browser in.
+admin.site.unregister(UserSession)
+
+
+class ProfileForm(forms.ModelForm):
+    def save(self, commit: bool = True) -> Profile:
+        with replacing(self.instance):
+            return super().save(commit)
 
 
 class ProfileInline(admin.StackedInline):
     model = Profile
+    form = ProfileForm
+    formfield_overrides = {models.ImageField: {"form_class": AvatarField}}
     can_delete = False
 
 
@@ -32,8 +50,32 @@ class NewUserForm(AdminUserCreationForm):
         field_classes = {"email": forms.EmailField}
 
 
+class UserForm(UserChangeForm):
+    """Refuses what would leave nobody to administer; `actor` is who is at it."""
+
+    actor: User
+
+    class Meta(UserChangeForm.Meta):
+        model = User
+
+    def clean(self) -> dict[str, Any]:
+        given = super().clean() or self.cleaned_data
+        changes = {
+            name: given[name] for name in administration.ACTIONS if name in given
+        }
+        try:
+            # Django's page is one transaction: until its end nobody else decides.
+            self.before = administration.check(
+                self.instance, actor=self.actor, **changes
+            )
+        except Refusal as refusal:
+            raise forms.ValidationError(str(refusal.detail)) from refusal
+        return given
+
+
 @admin.register(User)
 class UserAdmin(DjangoUserAdmin):
+    form = UserForm
     add_form = NewUserForm
     list_display = ["email", "name", "role", "team", "plan", "is_active", "last_login"]
     list_filter = ["role", "is_active", "team", "plan"]
@@ -44,7 +86,7 @@ class UserAdmin(DjangoUserAdmin):
     autocomplete_fields = ["team", "plan"]
     readonly_fields = ["created_at", "last_login"]
     filter_horizontal = ()
-    actions = ["activate", "deactivate"]
+    actions = ["activate", "deactivate", "sign_out", "remove_second_factor"]
     fieldsets = [
         (None, {"fields": ["email", "password", "is_active"]}),
         (_("Rights"), {"fields": ["role", "team"]}),
@@ -75,19 +117,74 @@ class UserAdmin(DjangoUserAdmin):
         # A new user's profile is made with them, filled in or not.
         return [ProfileInline] if obj else []
 
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: User | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> type[forms.ModelForm]:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        form.actor = request.user  # type: ignore[attr-defined]
+        return form
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: User | None = None
+    ) -> bool:
+        # So that somebody stays administrator.
+        return super().has_delete_permission(request, obj) and obj != request.user
+
     def save_model(
         self, request: HttpRequest, obj: User, form: forms.ModelForm, change: bool
     ) -> None:
+        actor = signed_in(request)
         with transaction.atomic():
             super().save_model(request, obj, form, change)
-            if not change:
+            if isinstance(form, UserForm):
+                administration.note(obj, form.before, actor=actor, via="admin site")
+            else:
                 Profile.objects.create(user=obj)
+                audit.record("user.made", actor=actor, of=obj, role=obj.role)
             if "email" in form.changed_data:
                 # allauth keeps the address a second time, and would go on letting the
                 # old one in.
                 EmailAddress.objects.filter(user=obj).delete()
-            if "is_active" in form.changed_data:
-                obj.set_active(obj.is_active)
+
+    def save_formset(
+        self, request: HttpRequest, form: Any, formset: Any, change: bool
+    ) -> None:
+        super().save_formset(request, form, formset, change)
+        for profile in formset.initial_forms:
+            if "birthdate" in profile.changed_data:
+                old, new = profile.initial["birthdate"], profile.instance.birthdate
+                audit.record(
+                    "profile.birthdate_changed",
+                    actor=signed_in(request),
+                    of=profile.instance.user,
+                    old=old and str(old),
+                    new=new and str(new),
+                )
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        audit.record("account.deleted", actor=signed_in(request), of=obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        for user in queryset:
+            audit.record("account.deleted", actor=signed_in(request), of=user)
+        super().delete_queryset(request, queryset)
+
+    def user_change_password(
+        self, request: HttpRequest, id: str, form_url: str = ""
+    ) -> HttpResponse:
+        answer = super().user_change_password(request, id, form_url)
+        if request.method == "POST" and answer.status_code == 302:
+            user = User.objects.get(pk=id)
+            actor = signed_in(request)
+            audit.record(
+                "user.password_changed", actor=actor, of=user, via="admin site"
+            )
+        return answer
 
     @admin.action(description=_("Let the chosen users in"))
     def activate(self, request: HttpRequest, users: QuerySet[User]) -> None:
@@ -97,12 +194,30 @@ class UserAdmin(DjangoUserAdmin):
     def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
         self._set_active(request, users.exclude(pk=str(request.user.pk)), False)
 
+    @admin.action(description=_("Sign the chosen users out everywhere"))
+    def sign_out(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        count = sum(end_all(user) for user in users)
+        messages.success(request, _ended(count))
+
+    @admin.action(description=_("Remove the second factor of the chosen users"))
+    def remove_second_factor(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        actor = signed_in(request)
+        count = sum(second_factor.remove_all(user, actor=actor) for user in users)
+        said = ngettext(
+            "The second factor of %(count)d user is removed.",
+            "The second factors of %(count)d users are removed.",
+            count,
+        )
+        messages.success(request, said % {"count": count})
+
     def _set_active(
         self, request: HttpRequest, users: QuerySet[User], is_active: bool
     ) -> None:
-        changed = users.exclude(is_active=is_active)
+        changed = list(users.exclude(is_active=is_active))
         for user in changed:
-            user.set_active(is_active)
+            administration.change(
+                user, actor=signed_in(request), via="admin site", is_active=is_active
+            )
             self.log_change(request, user, [{"changed": {"fields": ["is_active"]}}])
         count = len(changed)
         messages.success(
@@ -157,9 +272,48 @@ class SessionAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("End the chosen sessions"))
     def revoke(self, request: HttpRequest, sessions: QuerySet[Session]) -> None:
-        count = Session.objects.filter(pk__in=sessions).revoke()
-        messages.success(
-            request,
-            ngettext("%(count)d session ended.", "%(count)d sessions ended.", count)
-            % {"count": count},
+        count = sum(
+            end_session(session.user, session.credential) for session in sessions
         )
+        messages.success(request, _ended(count))
+
+
+@admin.register(ExternalIdentity)
+class ExternalIdentityAdmin(admin.ModelAdmin):
+    """Who people are to JWT_ISSUERS; entered here where e-mails are not matched."""
+
+    list_display = ["user", "issuer", "subject", "created_at"]
+    list_filter = ["issuer"]
+    list_select_related = ["user"]
+    search_fields = ["user__email", "subject"]
+    autocomplete_fields = ["user"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def save_model(
+        self, request: HttpRequest, obj: ExternalIdentity, form: Any, change: bool
+    ) -> None:
+        super().save_model(request, obj, form, change)
+        self._record(request, "identity.linked", obj)
+
+    def delete_model(self, request: HttpRequest, obj: ExternalIdentity) -> None:
+        self._record(request, "identity.unlinked", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[ExternalIdentity]
+    ) -> None:
+        for identity in queryset.select_related("user"):
+            self.delete_model(request, identity)
+
+    def _record(
+        self, request: HttpRequest, action: str, identity: ExternalIdentity
+    ) -> None:
+        actor = signed_in(request)
+        audit.record(action, actor=actor, of=identity.user, issuer=identity.issuer)
+
+
+def _ended(count: int) -> str:
+    said = ngettext("%(count)d session ended.", "%(count)d sessions ended.", count)
+    return said % {"count": count}

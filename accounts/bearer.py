@@ -1,12 +1,12 @@
 """Who a bearer token is: one check for REST, event streams and sockets.
 
 An access token names its session (`sid`) and is good only while that session lives.
-A socket ticket stands for a session once.
+A socket ticket stands for a session once. Tokens of other services are read in
+`issuers.py`.
 """
 
 from datetime import timedelta
 
-from asgiref.sync import sync_to_async
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -15,7 +15,9 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts.errors import InvalidToken
+from accounts import issuers, second_factor
+from accounts.errors import InvalidToken, TotpSetupRequired
+from accounts.issuers import Visit
 from accounts.models import Session, SessionQuerySet, SocketTicket, User, digest
 from accounts.sessions import claims_of
 
@@ -34,11 +36,36 @@ def session_of(token: str) -> Session | None:
         .filter(pk=claims["sid"], user_id=claims["user_id"])
         .first()
     )
+    if session is None:
+        return None
+    session.user.credential = session.credential
     now = timezone.now()
-    if session is not None and now - session.last_seen_at >= SEEN_EVERY:
+    if now - session.last_seen_at >= SEEN_EVERY:
         session.last_seen_at = now
         Session.objects.filter(pk=session.pk).update(last_seen_at=now)
     return session
+
+
+def right_of(token: str) -> tuple[User, Session | Visit] | None:
+    """Return whom an access token, ours or a foreign one, lets in, and on what.
+
+    Nobody who has to set up a second factor first.
+    """
+    right = _proved_by(token)
+    return right if right and not _is_held_back(*right) else None
+
+
+def _proved_by(token: str) -> tuple[User, Session | Visit] | None:
+    if issuers.is_foreign(token):
+        proof = issuers.verified(token)
+        return issuers.visitor(proof) if proof else None
+    session = session_of(token)
+    return (session.user, session) if session else None
+
+
+def _is_held_back(user: User, on: Session | Visit) -> bool:
+    # Who comes with a token of another service did not sign in here.
+    return isinstance(on, Session) and second_factor.is_missing(user)
 
 
 def redeem_ticket(ticket: str) -> Session | None:
@@ -47,26 +74,33 @@ def redeem_ticket(ticket: str) -> Session | None:
     session = _with_user(Session.objects.live()).filter(tickets__in=tickets).first()
     # Of several that found the ticket, one deletes it.
     deleted, _rows = tickets.unexpired().delete()
-    return session if deleted else None
-
-
-asession_of = sync_to_async(session_of)
-aredeem_ticket = sync_to_async(redeem_ticket)
+    if session is None or not deleted or _is_held_back(session.user, session):
+        return None
+    session.user.credential = session.credential
+    return session
 
 
 class BearerAuthentication(BaseAuthentication):
-    """Authenticate by `Authorization: Bearer`; `request.auth` is the session."""
+    """Authenticate by `Authorization: Bearer`; `request.auth` is a session or visit.
 
-    def authenticate(self, request: Request) -> tuple[User, Session] | None:
+    Who has to set up a second factor first is refused, but by views that say
+    `before_second_factor`.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User, Session | Visit] | None:
         scheme, _space, token = get_authorization_header(request).partition(b" ")
         if scheme.lower() != b"bearer":
             return None
-        session = session_of(token.decode("latin-1").strip())
-        if session is None:
+        right = _proved_by(token.decode("latin-1").strip())
+        if right is None:
             raise exceptions.AuthenticationFailed(
                 _("This token is not valid or has expired; sign in again.")
             )
-        return session.user, session
+        view = request.parser_context["view"]
+        is_open = getattr(view, "before_second_factor", False)
+        if not is_open and _is_held_back(*right):
+            raise TotpSetupRequired
+        return right
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="tertulia"'

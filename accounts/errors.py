@@ -37,10 +37,66 @@ class InvalidToken(Refusal):
     detail = _("This token is not valid or has expired; sign in again.")
 
 
+class TotpRequired(Refusal):
+    status = 401
+    code = "totp_required"
+    detail = _("Send a code of your authenticator app, or a recovery code, as well.")
+
+
+class InvalidTotp(Refusal):
+    status = 401
+    code = "invalid_totp"
+    detail = _("This code is wrong or was used before; send the next one.")
+
+
 class TokenReused(Refusal):
     status = 401
     code = "token_reused"
     detail = _("This refresh token was used before; use the newest, or sign in again.")
+
+
+class TotpSetupRequired(Refusal):
+    status = 403
+    code = "totp_setup_required"
+    detail = _("You need a second factor here; set one up first (POST /me/totp).")
+
+
+class SecondFactorRequired(Refusal):
+    status = 403
+    code = "second_factor_required"
+    detail = _("You need a second factor here; your only one cannot be removed.")
+
+
+class TotpEnabled(Refusal):
+    status = 409
+    code = "totp_enabled"
+    detail = _("You have an authenticator app already; remove it first.")
+
+
+class TotpDisabled(Refusal):
+    status = 409
+    code = "totp_disabled"
+    detail = _("You have no second factor; set one up first.")
+
+
+class TotpNotBegun(Refusal):
+    status = 409
+    code = "totp_not_begun"
+    detail = _("No set-up was begun in the last ten minutes; begin again.")
+
+
+class NoSession(Refusal):
+    status = 403
+    code = "no_session"
+    detail = _("A token of another service has no session here; use it as it is.")
+
+
+class NotYours(Refusal):
+    """Of what may be read, and is somebody else's; what may not does not exist."""
+
+    status = 403
+    code = "permission_denied"
+    detail = _("You may read this; only its owner can change it.")
 
 
 class RegistrationClosed(Refusal):
@@ -54,6 +110,12 @@ class EmailTaken(Refusal):
     detail = _("This e-mail cannot be registered; sign in, or reset your password.")
 
 
+class PasswordChangeClosed(Refusal):
+    status = 403
+    code = "password_change_closed"
+    detail = _("Your password is not changed here; ask the operator how to.")
+
+
 class BirthdateLocked(Refusal):
     status = 409
     code = "birthdate_locked"
@@ -64,6 +126,35 @@ class LastAdmin(Refusal):
     status = 409
     code = "last_admin"
     detail = _("You are the only administrator; make somebody else one first.")
+
+
+class TooLarge(Refusal):
+    status = 413
+    code = "too_large"
+    detail = _("This is more than can be sent at once; send less.")
+
+
+class AvatarTooLarge(Refusal):
+    status = 413
+    code = "avatar_too_large"
+    detail = _("A picture can have 2 MB; choose a smaller one.")
+
+
+class AvatarUnreadable(Refusal):
+    code = "avatar_unreadable"
+    detail = _("This file is not a whole JPEG, PNG or WebP picture; choose another.")
+
+
+class StorageUnavailable(Refusal):
+    status = 503
+    code = "storage_unavailable"
+    detail = _("Files cannot be stored just now, and nothing is changed; try later.")
+
+
+class OwnAccount(Refusal):
+    status = 409
+    code = "own_account"
+    detail = _("You cannot shut yourself out; ask another administrator.")
 
 
 class RateLimited(Refusal):

@@ -15,24 +15,22 @@ from django.contrib.auth import (
     get_user,
 )
 from django.contrib.sessions.backends.db import SessionStore
+from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
+from accounts import browsers, second_factor
 from accounts.models import Session, User
+from database.rows import Given, Select
 
 
 def api_user(session_id: uuid.UUID) -> User | None:
     """Return the user of a live API session, with profile and plan."""
-    try:
-        session = (
-            Session.objects.live()
-            .select_related("user__profile", "user__plan")
-            .only("user", *_USED)
-            .get(pk=session_id)
-        )
-    except Session.DoesNotExist:
+    session = _LIVE.first(id=session_id, now=timezone.now())
+    if session is None:
         return None
+    session.user.credential = session.credential
     return session.user
 
 
@@ -51,13 +49,33 @@ _USED = [
     )
 ]
 
+_LIVE = Select(
+    lambda: (
+        Session.objects.live(Given("now", models.DateTimeField()))
+        .filter(pk=Given("id", models.UUIDField()))
+        .select_related("user__profile", "user__plan")
+        .only("user", *_USED)
+    )
+)
+
 
 def browser_user(session_key: str) -> User | None:
     """Return the user who is signed in by a browser session, with profile and plan."""
     request = HttpRequest()
     request.session = SessionStore(session_key)
     user = get_user(request)
-    return user if isinstance(user, User) and user.is_active else None
+    if not isinstance(user, User) or not user.is_active:
+        return None
+    if second_factor.is_missing(user):
+        return None
+    user.credential = browsers.credential_of(session_key)
+    return user
+
+
+def note_use(ids: Iterable[uuid.UUID], keys: Iterable[str]) -> None:
+    """Note that sessions are in use by the sockets they have open."""
+    Session.objects.filter(pk__in=list(ids)).update(last_seen_at=timezone.now())
+    browsers.note_use_of(keys)
 
 
 def live_api_sessions(ids: Iterable[uuid.UUID]) -> set[uuid.UUID]:

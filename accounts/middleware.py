@@ -1,15 +1,69 @@
-"""What a signed-in person's profile changes about their pages."""
+"""What a browser's session is known by, and what a profile changes about pages."""
 
-from asgiref.sync import iscoroutinefunction
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone, translation
-from django.utils.decorators import sync_and_async_middleware
 
+from accounts import browsers, second_factor
 from accounts.models import Profile, User
 
 
-@sync_and_async_middleware
+def follow_browser_session(get_response):
+    """Name the session through which a page is asked for, and note that it is used.
+
+    allauth's own middleware writes at every request. The API has tokens.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        key = request.session.session_key
+        is_api = request.path_info.startswith("/api/")
+        if key is None or is_api or not request.user.is_authenticated:
+            return get_response(request)
+        request.user.credential = browsers.credential_of(key)
+        browsers.note_use(request, request.user)
+        response = get_response(request)
+        if request.session.session_key != key:
+            # A new password changes the key; signing out takes it away.
+            browsers.follow_key(key, request.session.session_key)
+        return response
+
+    return middleware
+
+
+#: What is open to who has to set up a second factor first: that, and leaving.
+BEFORE_SECOND_FACTOR = (
+    "/accounts/2fa/",
+    "/accounts/reauthenticate/",
+    "/accounts/logout/",
+    "/admin/logout/",
+    "/settings/security",
+    "/settings/language",
+    "/setup/second-factor",
+    "/i18n/",
+    "/theme",
+    "/media/",
+    "/health",
+    "/api/",
+)
+
+
+def require_second_factor(get_response):
+    """Lead who needs a second factor, and has none, to where it is set up.
+
+    The API has its own way to say so (see `bearer.py`).
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        user = request.user
+        is_open = request.path_info.startswith(BEFORE_SECOND_FACTOR)
+        if not is_open and isinstance(user, User) and second_factor.is_missing(user):
+            return redirect("mfa_activate_totp")
+        return get_response(request)
+
+    return middleware
+
+
 def speak_as_profile_says(get_response):
     """Show pages in the language and times in the time zone of the profile.
 
@@ -27,16 +81,10 @@ def speak_as_profile_says(get_response):
         request.LANGUAGE_CODE = translation.get_language()
         return timezone.override(profile.time_zone)
 
-    async def amiddleware(request: HttpRequest) -> HttpResponse:
-        if request.path_info.startswith("/api/"):
-            return await get_response(request)
-        with in_time_zone_of(request, await request.auser()):
-            return await get_response(request)
-
     def middleware(request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith("/api/"):
             return get_response(request)
         with in_time_zone_of(request, request.user):
             return get_response(request)
 
-    return amiddleware if iscoroutinefunction(get_response) else middleware
+    return middleware

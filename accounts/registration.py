@@ -1,16 +1,14 @@
-"""How people come and go: one way for the API, the pages and the set-up link."""
+"""How people come: one way for the API, the pages and the set-up link."""
 
-import logging
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
 from django.utils import translation
 
-from accounts.errors import EmailTaken, LastAdmin
+from accounts import audit
+from accounts.errors import EmailTaken
 from accounts.models import User
-
-audit = logging.getLogger("tertulia.audit")
 
 
 def is_open() -> bool:
@@ -27,29 +25,14 @@ def register(
     """
     profile.setdefault("language", request_language())
     try:
-        return User.objects.create_user(email, password, role=role, profile=profile)
+        user = User.objects.create_user(email, password, role=role, profile=profile)
     except IntegrityError as error:
         raise EmailTaken from error
+    audit.record("user.registered", actor=user, of=user)
+    return user
 
 
 def request_language() -> str:
     """Return the language of the current request, if it is one of ours."""
     language = (translation.get_language() or "").partition("-")[0]
     return language if language in dict(settings.LANGUAGES) else "en"
-
-
-def leave(user: User) -> None:
-    """Delete a user with everything that is theirs.
-
-    Raises LastAdmin for the only administrator while there are other users.
-    """
-    others = User.objects.exclude(pk=user.pk)
-    is_needed = user.role == User.Role.ADMIN and user.is_active
-    if (
-        is_needed
-        and others.exists()
-        and not others.filter(role=User.Role.ADMIN, is_active=True).exists()
-    ):
-        raise LastAdmin
-    audit.info("account deleted by its owner", extra={"user": str(user.pk)})
-    user.delete()

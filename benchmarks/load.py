@@ -64,6 +64,11 @@ def groups_of(args: argparse.Namespace) -> Groups:
     return groups
 
 
+def tokens_of(model: str) -> int:
+    """Return how many tokens a fake model writes: `fake-t0-r0-n10` writes ten."""
+    return int(model.rpartition("-n")[2])
+
+
 async def in_turns(work: list[Any]) -> None:
     for i in range(0, len(work), TOGETHER):
         await asyncio.gather(*work[i : i + TOGETHER])
@@ -118,6 +123,7 @@ async def one_run(args: argparse.Namespace, groups: Groups, number: int | None) 
         own, busy = time.process_time() - own, machine_busy() - busy
         await in_turns([user.close() for user in users])
     result = seen(streams, wall)
+    result["missing"] = args.streams * tokens_of(args.model) - result["tokens"]
     count = result["tokens"] or float("nan")
     foreign = max(0.0, busy - own - sum(cpu.values()))
     return {
@@ -135,8 +141,7 @@ async def one_run(args: argparse.Namespace, groups: Groups, number: int | None) 
 def seen(streams: list[Stream], wall: float) -> Run:
     """Return what the clients together saw."""
     count = sum(stream.count for stream in streams)
-    started = [stream for stream in streams if stream.first]
-    reached = [stream for stream in started if stream.upstream_received]
+    reached = [s for s in streams if s.first and s.upstream_received]
     lat = sorted(value for stream in streams for value in stream.latencies)
     before = sorted(s.upstream_received - s.sent for s in reached)
     added = sorted(
@@ -149,7 +154,6 @@ def seen(streams: list[Stream], wall: float) -> Run:
     return {
         "streams": len(streams),
         "tokens": count,
-        "missing": sum(stream.last + 1 - stream.count for stream in started),
         "failed": sum(errors.values()),
         "errors": errors,
         "messages": sum(stream.messages for stream in streams),

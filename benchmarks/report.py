@@ -46,10 +46,11 @@ def _limit(
 
 
 def _no_error(figures: Figures, name: str, run: str) -> Iterator[str]:
-    worst = figures.get(run, {}).get("failed")
-    if worst is not None:
-        count = int(worst["max"])
-        yield _row(name, "no error", f"{count} failed", "", count == 0)
+    found = figures.get(run, {})
+    if "failed" in found:
+        failed, missing = (int(found[key]["max"]) for key in ("failed", "missing"))
+        reached = f"{failed} failed, {missing} tokens missing"
+        yield _row(name, "no error", reached, "", not failed and not missing)
 
 
 def rows(figures: Figures) -> Iterator[str]:
@@ -73,6 +74,7 @@ def rows(figures: Figures) -> Iterator[str]:
     yield from _ratio(
         figures, "S4: tokens/s of one stream", speed, "ws-S4", "raw-S4", 0.3, True
     )
+    yield from _no_error(figures, "S4: one stream", "ws-S4")
     for run, note in (("ws", ""), ("sqlite", ", SQLite")):
         name = f"S5{note}: 200 turns at once, p95 added"
         yield from _limit(figures, name, "ttft_added_p95", f"{run}-S5", 1000, "ms")

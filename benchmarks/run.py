@@ -1,7 +1,7 @@
 """`make bench`: measure this server beside a raw proxy and no server at all.
 
 Starts the fake model server, the raw proxy, PostgreSQL and `manage.py serve`, runs the
-scenarios against each, and prints the issue's table with targets, figures and ratios.
+scenarios against each, and prints a table with targets, figures and ratios.
 Everything shares the machine's cores; use the ratios.
 
     make bench                  everything, about fifteen minutes
@@ -94,6 +94,7 @@ class Bench:
             OPENAI_API_KEY="fake",
             CHAT_RATE="100000/m",
             DAILY_UNITS_LIMIT="1000000000",
+            LLM_MAX_OUTPUT_TOKENS="20000",
             ACCESS_TOKEN_MINUTES="600",
         )
 

@@ -3,10 +3,13 @@
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
+from django.db import models
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
+from accounts.avatars import replacing
+from accounts.forms import AvatarField
 from characters.models import Character
 from characters.persona import system_prompt
 
@@ -64,6 +67,7 @@ class CharacterForm(forms.ModelForm):
 @admin.register(Character)
 class CharacterAdmin(admin.ModelAdmin):
     form = CharacterForm
+    formfield_overrides = {models.ImageField: {"form_class": AvatarField}}
     list_display = ("name", "slug", "tone", "rating", "is_public", "archived_at")
     list_filter = (
         "rating",
@@ -90,6 +94,10 @@ class CharacterAdmin(admin.ModelAdmin):
 
     def get_prepopulated_fields(self, request, obj=None):
         return {} if obj else self.prepopulated_fields
+
+    def save_model(self, request, obj, form, change):
+        with replacing(obj):
+            super().save_model(request, obj, form, change)
 
     def has_delete_permission(self, request, obj=None):
         if obj is not None and obj.conversations.exists():

@@ -1,7 +1,13 @@
 from django.apps import AppConfig
+from django.db.models.signals import pre_delete
 
 
 class CharactersConfig(AppConfig):
     """Who answers: personas, their sliders, and the instructions made of them."""
 
     name = "characters"
+
+    def ready(self) -> None:
+        from accounts.avatars import discard_with_row
+
+        pre_delete.connect(discard_with_row, sender="characters.Character")

@@ -1,13 +1,17 @@
 """What every API answer has in common: the error shape and the pages of a list."""
 
+import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404
+from django.utils.translation import gettext as _
 from rest_framework import exceptions
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.pagination import LimitOffsetPagination
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.mediatypes import media_type_matches
 
@@ -41,8 +45,43 @@ class AlwaysJson(BaseContentNegotiation):
 
 
 class Page(LimitOffsetPagination):
+    """A part of a list; what is no number is refused, not taken for the first page."""
+
     default_limit = 50
     max_limit = 200
+
+    def get_limit(self, request: Request) -> int:
+        return min(_number(request, "limit", self.default_limit, 1), self.max_limit)
+
+    def get_offset(self, request: Request) -> int:
+        return _number(request, "offset", 0, 0)
+
+
+def _number(request: Request, name: str, default: int, least: int) -> int:
+    given = request.query_params.get(name, str(default))
+    # Larger ones no database takes.
+    if not re.fullmatch(r"[0-9]{1,15}", given) or int(given) < least:
+        raise exceptions.ValidationError(
+            {name: _("This must be a whole number from %d on.") % least}
+        )
+    return int(given)
+
+
+def document_refusals(result: dict[str, Any], **_spectacular: Any) -> dict[str, Any]:
+    """Say of operations how they refuse who is not signed in, and odd parameters."""
+    for path in result["paths"].values():
+        for operation in path.values():
+            refused = []
+            if operation.get("security") and {} not in operation["security"]:
+                refused.append(HTTPStatus.UNAUTHORIZED)
+            if any(given["in"] == "query" for given in operation.get("parameters", ())):
+                refused.append(HTTPStatus.BAD_REQUEST)
+            for status in refused:
+                schema = {"$ref": "#/components/schemas/Error"}
+                content = {"application/json": {"schema": schema}}
+                answer = {"description": status.phrase, "content": content}
+                operation["responses"].setdefault(str(status.value), answer)
+    return result
 
 
 def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:

@@ -5,7 +5,9 @@ exception that stops a start with one line.
 """
 
 import contextlib
+import json
 import os
+import re
 import secrets
 import socket
 from pathlib import Path
@@ -44,6 +46,17 @@ VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).absolute()
 #: Values that published examples carry; a secret among them is no secret.
 PUBLISHED = {"", "changeme", "change-me", "secret", "your-secret-key", "insecure"}
 
+#: What a key that both sides know signs with, and what a published one verifies. Never
+#: both for one issuer: a public key must not be taken for a secret everybody knows.
+SHARED_KEY_ALGORITHMS = {"HS256", "HS384", "HS512"}
+PUBLIC_KEY_ALGORITHMS = {
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA"),
+}
+
+#: What a user can be (see accounts.models.User.Role).
+ROLES = ("admin", "supervisor", "worker")
+
 #: Addresses that mean "every interface of this machine".
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
 
@@ -65,6 +78,34 @@ def secret(name: str) -> str:
             f"{name} must be set to a random value of at least 32 characters."
         )
     return given or _kept_in_var(name.lower())
+
+
+def admin_secret() -> str:
+    """Return the operator key, or "" for none.
+
+    Raises ImproperlyConfigured in production when it is published or too short.
+    """
+    given = env.str("ADMIN_SECRET", default="")
+    weak = given.lower() in PUBLISHED or len(given) < 32
+    if given and weak and is_production():
+        raise ImproperlyConfigured(
+            "ADMIN_SECRET must be a random value of at least 32 characters, or empty."
+        )
+    return given
+
+
+def required_roles() -> list[str]:
+    """Return the roles that need a second factor.
+
+    Raises ImproperlyConfigured for one there is not: nobody would be asked for it.
+    """
+    given = [name.strip() for name in env.list("MFA_REQUIRED_ROLES", default=[])]
+    if unknown := [name for name in given if name not in ROLES]:
+        raise ImproperlyConfigured(
+            f"MFA_REQUIRED_ROLES must be some of {', '.join(ROLES)}, "
+            f"not {unknown[0]!r}."
+        )
+    return given
 
 
 def _kept_in_var(name: str) -> str:
@@ -142,3 +183,107 @@ def database_url() -> str:
             "or unset REDIS_URL."
         )
     return url
+
+
+def file_storage() -> dict[str, Any]:
+    """Return where uploads are kept, in the form of Django's STORAGES.
+
+    Raises ImproperlyConfigured for an unknown STORAGE_BACKEND or half an S3.
+    """
+    backend = env.str("STORAGE_BACKEND", default="local")
+    if backend == "local":
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    if backend != "s3":
+        raise ImproperlyConfigured(
+            f"STORAGE_BACKEND must be local or s3, not {backend!r}."
+        )
+    needed = {
+        "S3_BUCKET": env.str("S3_BUCKET", default=""),
+        "S3_ACCESS_KEY_ID": env.str("S3_ACCESS_KEY_ID", default=""),
+        "S3_SECRET_ACCESS_KEY": env.str("S3_SECRET_ACCESS_KEY", default=""),
+    }
+    if missing := [name for name, value in needed.items() if not value]:
+        raise ImproperlyConfigured(
+            f"{' and '.join(missing)} must be set for STORAGE_BACKEND=s3."
+        )
+    return {
+        "BACKEND": "accounts.s3.PrivateStorage",
+        "OPTIONS": {
+            "bucket_name": needed["S3_BUCKET"],
+            "access_key": needed["S3_ACCESS_KEY_ID"],
+            "secret_key": needed["S3_SECRET_ACCESS_KEY"],
+            "endpoint_url": env.str("S3_ENDPOINT_URL", default="") or None,
+            "region_name": env.str("S3_REGION", default="us-east-1"),
+        },
+    }
+
+
+def media_url() -> str:
+    """Return the path uploads are served under, with a slash at both ends."""
+    prefix = env.str("STATIC_URL_PREFIX", default="/media").strip("/")
+    if not re.fullmatch(r"[\w.~-]+(/[\w.~-]+)*", prefix):
+        raise ImproperlyConfigured("STATIC_URL_PREFIX must be a path such as /media.")
+    return f"/{prefix}/"
+
+
+def jwt_issuers(own_issuer: str) -> list[dict[str, Any]]:
+    """Return the other services whose tokens are accepted; none by default.
+
+    Each has `issuer`, `audience`, `algorithms`, `user` (match, create), `claim` (email,
+    sub), and either `key` or `jwks_url`. Raises ImproperlyConfigured for anything else.
+    """
+    try:
+        given = json.loads(env.str("JWT_ISSUERS", default="[]"))
+    except ValueError:
+        raise ImproperlyConfigured("JWT_ISSUERS must be JSON.") from None
+    if not isinstance(given, list):
+        raise ImproperlyConfigured("JWT_ISSUERS must be a list of objects.")
+    issuers = [_issuer(number, entry) for number, entry in enumerate(given, 1)]
+    names = [issuer["issuer"] for issuer in issuers]
+    if len({*names, own_issuer}) <= len(names):
+        raise ImproperlyConfigured(
+            "JWT_ISSUERS must name every issuer once, and not JWT_ISSUER."
+        )
+    return issuers
+
+
+def _issuer(number: int, entry: Any) -> dict[str, Any]:
+    def refuse(why: str) -> ImproperlyConfigured:
+        return ImproperlyConfigured(f"JWT_ISSUERS, entry {number}: {why}.")
+
+    if not isinstance(entry, dict):
+        raise refuse("must be an object")
+    texts = {"issuer", "audience", "key", "jwks_url", "user", "claim"}
+    if unknown := sorted(entry.keys() - texts - {"algorithms"}):
+        raise refuse(f"there is no field {unknown[0]}")
+    for name in sorted(texts & entry.keys()):
+        if not isinstance(entry[name], str) or not 0 < len(entry[name]) <= 8192:
+            raise refuse(f"{name} must be a text")
+    if not {"issuer", "audience", "algorithms", "user"} <= entry.keys():
+        raise refuse("issuer, audience, algorithms and user are needed")
+    if len(entry["issuer"]) > 255:
+        raise refuse("issuer is too long")
+    if ("key" in entry) == ("jwks_url" in entry):
+        raise refuse("either key or jwks_url is needed")
+    allowed = SHARED_KEY_ALGORITHMS if "key" in entry else PUBLIC_KEY_ALGORITHMS
+    algorithms = entry["algorithms"]
+    if not (
+        isinstance(algorithms, list)
+        and algorithms
+        and all(isinstance(name, str) and name in allowed for name in algorithms)
+    ):
+        raise refuse(f"algorithms must be some of {', '.join(sorted(allowed))}")
+    key = entry.get("key")
+    if key:
+        # As long as what the algorithm makes of it (RFC 7518, 3.2).
+        needed = max(int(name.removeprefix("HS")) // 8 for name in algorithms)
+        if len(key) < needed or key.startswith("-----BEGIN"):
+            raise refuse(f"key must be a shared secret of {needed} characters or more")
+    schemes = ("https://",) if is_production() else ("https://", "http://")
+    if not key and not entry["jwks_url"].startswith(schemes):
+        raise refuse("jwks_url must begin with https://")
+    if entry["user"] not in ("match", "create"):
+        raise refuse("user must be match or create")
+    if entry.setdefault("claim", "email") not in ("email", "sub"):
+        raise refuse("claim must be email or sub")
+    return entry

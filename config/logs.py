@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
+
+from accounts import origin
 
 #: file → the loggers whose lines go there, when LOG_DIR is set.
 FILES = {"auth": "tertulia.auth", "audit": "tertulia.audit", "app": "tertulia.app"}
@@ -13,18 +16,27 @@ FILES = {"auth": "tertulia.auth", "audit": "tertulia.audit", "app": "tertulia.ap
 #: What these libraries say of every request is ours to say, once a reply.
 QUIET = ("daphne", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "psycopg.pool")
 
-#: Values that open doors: JWTs, bearer headers, and what query strings carry.
+#: A file is put aside when it has grown so large, and so many are kept.
+FILE_BYTES = 10_000_000
+FILES_KEPT = 5
+
+#: The longest value of a line; clients send headers of any length.
+LONGEST = 8000
+
+#: Values that open doors: JWTs, headers, what query strings and forms carry, and links.
 _SECRETS = (
     (re.compile(r"\beyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), "[token]"),
     (re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+"), r"\1 [token]"),
     (
         re.compile(
-            r"(?i)\b(access_token|refresh_token|token|ticket|password|secret|api_key|"
-            r"authorization|sessionid|session|csrf|__host-\w+)"
+            r"(?i)\b([\w-]*token|ticket|[\w-]*password\d?|[\w-]*secret|api[_-]key|"
+            r"x-admin-key|totp|otp|recovery_code|authorization|cookie|sessionid|"
+            r"session|csrf|__host-\w+)"
             r"(=|[\"']?:\s*[\"']?)(?!\[)[^\s&;,\"'}]+"
         ),
         r"\1\2[hidden]",
     ),
+    (re.compile(r"(/setup/|/reset/key/|/confirm-email/)[^\s/?\"']+"), r"\1[hidden]"),
 )
 
 #: Terminals and viewers end lines, or obey, at more characters than \n.
@@ -44,16 +56,28 @@ def clean(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
 def _clean(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    text = str(value)
+    # More than is shown, so that a secret is not cut beyond recognition.
+    whole = str(value)
+    text = whole[: 2 * LONGEST]
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
+    if len(whole) > LONGEST:
+        text = f"{text[:LONGEST]}… ({len(whole)} characters)"
     return text.translate(_CONTROL)
+
+
+def trace(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Say which request, or command of a socket, a line belongs to."""
+    if not event.get("request_id") and (request_id := origin.current().request_id):
+        event["request_id"] = request_id
+    return event
 
 
 _SHARED: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
+    trace,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
@@ -62,7 +86,7 @@ PROCESSORS: list[Any] = [
     structlog.processors.format_exc_info,
     clean,
     structlog.processors.LogfmtRenderer(
-        key_order=["timestamp", "level", "logger", "event"]
+        key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
     ),
 ]
 
@@ -70,7 +94,11 @@ PROCESSORS: list[Any] = [
 def configure(options: dict[str, str]) -> None:
     """Send lines to standard output, or to rotated files under `directory`."""
     handlers: dict[str, dict[str, Any]] = {
-        "console": {"class": "logging.StreamHandler", "formatter": "line"}
+        "console": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "line",
+        }
     }
     loggers: dict[str, dict[str, Any]] = {
         # Django's own handlers would say everything a second time.
@@ -79,14 +107,13 @@ def configure(options: dict[str, str]) -> None:
         **{name: {"level": "WARNING"} for name in QUIET},
     }
     if options["directory"]:
-        directory = Path(options["directory"])
-        directory.mkdir(parents=True, exist_ok=True)
+        directory = _writable(Path(options["directory"]))
         for name, logger in FILES.items():
             handlers[name] = {
                 "class": "logging.handlers.RotatingFileHandler",
                 "filename": str(directory / f"{name}.log"),
-                "maxBytes": 10_000_000,
-                "backupCount": 5,
+                "maxBytes": FILE_BYTES,
+                "backupCount": FILES_KEPT,
                 "encoding": "utf-8",
                 "formatter": "line",
             }
@@ -108,3 +135,16 @@ def configure(options: dict[str, str]) -> None:
             "root": {"handlers": [root], "level": options["level"]},
         }
     )
+
+
+def _writable(directory: Path) -> Path:
+    """Return `directory`, made if need be; raises ImproperlyConfigured for others."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in FILES:
+            open(directory / f"{name}.log", "ab").close()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"LOG_DIR: {directory} cannot be written ({error.strerror})."
+        ) from None
+    return directory

@@ -1,45 +1,115 @@
 """What happens around every HTTP request."""
 
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
-from django.utils.decorators import sync_and_async_middleware
+
+from accounts.errors import StorageUnavailable, TooLarge
+from accounts.origin import Origin, coming_from, new_request_id
+from accounts.throttling import client_ip
 
 logger = logging.getLogger("tertulia.app")
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
-AsyncAnswer = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
-@sync_and_async_middleware
-def optional_slash(get_response: Any) -> Answer | AsyncAnswer:
+def trace(get_response: Answer) -> Answer:
+    """Give every request an id, for the logs, the audit and whoever reports a fault."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        came = Origin(client_ip(request), new_request_id())
+        with coming_from(came):
+            response = get_response(request)
+        response["X-Request-ID"] = came.request_id
+        return response
+
+    return middleware
+
+
+#: What no page of ours asks the browser for; passkeys are for us alone.
+PERMISSIONS = ", ".join(
+    [
+        *(
+            f"{feature}=()"
+            for feature in (
+                *("accelerometer", "camera", "display-capture"),
+                *("geolocation", "gyroscope", "hid", "magnetometer", "microphone"),
+                *("midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+            )
+        ),
+        "publickey-credentials-create=(self)",
+        "publickey-credentials-get=(self)",
+    ]
+)
+
+
+def harden(get_response: Answer) -> Answer:
+    """Set the headers that Django has no setting for (see docs/security.md).
+
+    An answer to somebody known is kept by no cache, unless its view says otherwise.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        response.setdefault("X-Content-Type-Options", "nosniff")
+        response.setdefault("Permissions-Policy", PERMISSIONS)
+        # Pages of CORS_ALLOWED_ORIGINS may show pictures; the rest is asked by CORS.
+        if not request.path_info.startswith(settings.MEDIA_URL):
+            response.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        is_known = (
+            "Authorization" in request.headers
+            or settings.SESSION_COOKIE_NAME in request.COOKIES
+        )
+        if is_known and not response.has_header("Cache-Control"):
+            response["Cache-Control"] = "private, no-store"
+        return response
+
+    return middleware
+
+
+def optional_slash(get_response: Answer) -> Answer:
     """Let every API path be written with or without a trailing slash.
 
     A redirect would lose the body of a POST, so the path is read as if it had none.
     """
 
-    def strip(request: HttpRequest) -> None:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith("/api/") and request.path_info.endswith("/"):
             request.path_info = request.path_info.rstrip("/")
             request.path = request.path.rstrip("/")
-
-    async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-        strip(request)
-        return await get_response(request)
-
-    def middleware(request: HttpRequest) -> HttpResponseBase:
-        strip(request)
         return get_response(request)
 
-    return amiddleware if iscoroutinefunction(get_response) else middleware
+    return middleware
 
 
-@sync_and_async_middleware
+def limit_body(get_response: Answer) -> Answer:
+    """Refuse a body that is too large for what it is, before it is read.
+
+    Of forms with files Django counts what is not a file.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        has_files = request.content_type == "multipart/form-data"
+        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        if not has_files and length.isdigit() and int(length) > limit:
+            return answer_too_large(request)
+        return get_response(request)
+
+    return middleware
+
+
+def answer_too_large(request: HttpRequest) -> HttpResponse:
+    """Return 413 in the form the client asked for."""
+    if request.path_info.startswith("/api/"):
+        return JsonResponse(TooLarge().body, status=413)
+    return render(request, "413.html", status=413)
+
+
 class outage:
     """Answer 503 with a sentence while the database cannot be reached.
 
@@ -47,17 +117,17 @@ class outage:
     of status 500, which calls `answer_outage` too.
     """
 
-    def __init__(self, get_response: Any) -> None:
+    def __init__(self, get_response: Answer) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
-            markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Any:
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
     def process_exception(
         self, request: HttpRequest, error: Exception
     ) -> HttpResponseBase | None:
+        if isinstance(error, StorageUnavailable):
+            return answer_unavailable(request, str(error.detail))
         return answer_outage(request, error) if is_outage(error) else None
 
 
@@ -69,11 +139,16 @@ def is_outage(error: BaseException | None) -> bool:
 def answer_outage(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return 503 in the form the client asked for, and log why."""
     logger.error("database unavailable", extra={"cause": repr(error)})
+    return answer_unavailable(request)
+
+
+def answer_unavailable(request: HttpRequest, detail: str = "") -> HttpResponse:
+    """Return 503 with a sentence, which is about the database if none is given."""
     answer: HttpResponse
     if request.path_info.startswith("/api/"):
-        detail = "The database cannot be reached. Try again in a moment."
+        detail = detail or "The database cannot be reached. Try again in a moment."
         answer = JsonResponse({"code": "unavailable", "detail": detail}, status=503)
     else:
-        answer = render(request, "503.html", status=503)
+        answer = render(request, "503.html", {"detail": detail}, status=503)
     answer["Retry-After"] = "5"
     return answer

@@ -11,11 +11,16 @@ from django.utils.translation import gettext_lazy as _
 from config.environment import (
     BASE_DIR,
     VAR_DIR,
+    admin_secret,
     allowed_hosts,
     database_url,
     env,
+    file_storage,
     is_production,
+    jwt_issuers,
+    media_url,
     public_url,
+    required_roles,
     secret,
 )
 
@@ -43,6 +48,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "channels",
     "corsheaders",
     "csp",
@@ -61,7 +68,10 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     # First, so that whatever answers, a refused host included, bears the policy.
     "csp.middleware.CSPMiddleware",
+    "config.middleware.harden",
+    "config.middleware.trace",
     "config.middleware.outage",
+    "config.middleware.limit_body",
     "config.middleware.optional_slash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -71,7 +81,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "accounts.middleware.follow_browser_session",
     "accounts.middleware.speak_as_profile_says",
+    "accounts.middleware.require_second_factor",
+    "accounts.limits.PageLimits",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -118,6 +131,11 @@ else:
             "reconnect_timeout": 3,
         },
         "connect_timeout": 5,
+        # One plan for ever would be that of the small tables it was made for.
+        "options": "-c plan_cache_mode=force_custom_plan",
+        # What is asked again and again on a connection is parsed once.
+        "server_side_binding": True,
+        "prepare_threshold": 3,
     }
 
 REDIS_URL = env.str("REDIS_URL", default="")
@@ -160,7 +178,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 REGISTRATION = env.str("REGISTRATION", default="open")
 PASSWORD_CHANGE_DOMAINS = env.list("PASSWORD_CHANGE_DOMAINS", default=[])
-ADMIN_SECRET = env.str("ADMIN_SECRET", default="")
+ADMIN_SECRET = admin_secret()
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
@@ -170,12 +188,49 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 # The sign-in address is the operator's to change.
 ACCOUNT_MAX_EMAIL_ADDRESSES = 1
-ACCOUNT_FORMS = {"signup": "accounts.forms.SignupForm"}
+ACCOUNT_FORMS = {
+    "signup": "accounts.forms.SignupForm",
+    "reset_password": "accounts.forms.ResetPasswordForm",
+}
+# What is counted per address is counted in accounts/limits.py, with the API.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,
+    "signup": None,
+    "reset_password": "5/m/key",
+    "reset_password_from_key": None,
+    "login_failed": "5/5m/key",
+}
 ACCOUNT_LOGOUT_REDIRECT_URL = "/"
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
+# Who changes a password or a second factor is told so by mail.
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = "Tertulia"
+# The clock of a phone may be off by as much as one code is good for.
+MFA_TOTP_TOLERANCE = 1
+MFA_RECOVERY_CODE_DIGITS = 12
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "accounts.mfa.AuthenticateForm",
+    "reauthenticate": "accounts.mfa.ReauthenticateForm",
+    "add_webauthn": "accounts.passkeys.AddPasskeyForm",
+    "edit_webauthn": "accounts.passkeys.RenamePasskeyForm",
+    "login_webauthn": "accounts.passkeys.SignInByPasskeyForm",
+    "authenticate_webauthn": "accounts.passkeys.PasskeyForm",
+    "reauthenticate_webauthn": "accounts.passkeys.ReauthenticateByPasskeyForm",
+}
+MFA_REQUIRED_ROLES = required_roles()
+MFA_REQUIRED_DOMAINS = env.list("MFA_REQUIRED_DOMAINS", default=[])
+DELETION_GRACE_DAYS = env.int("DELETION_GRACE_DAYS", default=14)
 EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
 vars().update(EMAIL_CONFIG)
+MAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
+EMAIL_BACKEND = "accounts.mail.LaterBackend"
+EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="tertulia@localhost")
 
 JWT_SECRET = secret("JWT_SECRET")
@@ -191,6 +246,7 @@ SIMPLE_JWT = {
         days=env.float("REFRESH_TOKEN_DAYS", default=30)
     ),
 }
+JWT_ISSUERS = jwt_issuers(SIMPLE_JWT["ISSUER"])
 WS_QUERY_TOKEN = env.bool("WS_QUERY_TOKEN", default=False)
 
 # Limits
@@ -240,6 +296,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "config.api.document_refusals",
+    ],
+    "ENUM_NAME_OVERRIDES": {
+        "UserRole": "accounts.models.User.Role",
+        "MessageRole": "conversations.models.Message.Role",
+    },
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
@@ -258,16 +322,15 @@ STATIC_ROOT = BASE_DIR / "staticfiles" if PRODUCTION else None
 WHITENOISE_USE_FINDERS = not PRODUCTION
 WHITENOISE_AUTOREFRESH = DEBUG
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": file_storage(),
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
         if PRODUCTION
         else "django.contrib.staticfiles.storage.StaticFilesStorage"
     },
 }
-STORAGE_BACKEND = env.str("STORAGE_BACKEND", default="local")
 MEDIA_ROOT = env.str("UPLOAD_DIR", default=str(VAR_DIR / "uploads"))
-MEDIA_URL = env.str("STATIC_URL_PREFIX", default="/media").rstrip("/") + "/"
+MEDIA_URL = media_url()
 RETENTION_DAYS = env.int("RETENTION_DAYS", default=0)
 
 # Security
@@ -278,6 +341,12 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "__Host-session" if IS_HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if IS_HTTPS else "csrf"
+LANGUAGE_COOKIE_NAME = "__Host-language" if IS_HTTPS else "language"
+LANGUAGE_COOKIE_SECURE = IS_HTTPS
+LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+# In a cookie they would be one more that names nobody's host.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 SECURE_SSL_REDIRECT = IS_HTTPS
 # Whoever watches over the process asks it directly, not through the proxy.
 SECURE_REDIRECT_EXEMPT = [r"^health$"]
@@ -288,6 +357,8 @@ SECURE_PROXY_SSL_HEADER = (
 )
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# A body of any kind, and one without files.
+BODY_MAX_BYTES = 16 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {

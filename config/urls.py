@@ -1,16 +1,35 @@
 """Every address of the site."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_required
 from django.urls import include, path
 from django.views.decorators.cache import never_cache
+from django.views.generic import RedirectView
 
-from config import views
+from accounts.views import passkeys, passwords
+from config import first_run, views
+
+# What allauth lists on two pages of its own is on the one of the settings.
+to_security = login_required(RedirectView.as_view(pattern_name="security"))
 
 urlpatterns = [
     path("", include("characters.urls")),
     path("", include("conversations.urls")),
+    # In the place of allauth's own, which know no rule about e-mail domains.
+    path("accounts/password/change/", passwords.change_password),
+    path("accounts/password/set/", passwords.set_password),
+    # Nor that the last second factor may have to stay.
+    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", passkeys.remove_passkey),
     path("accounts/", include("allauth.account.urls")),
+    path("accounts/2fa/", to_security),
+    path("accounts/2fa/webauthn/", to_security),
+    path("accounts/2fa/", include("allauth.mfa.urls")),
+    # Before the set-up link, whose token could be any word.
+    path("setup/second-factor", first_run.second_factor, name="setup_second_factor"),
+    path("setup/model", first_run.model, name="setup_model"),
+    path("setup/ready", first_run.ready, name="setup_ready"),
     path("", include("accounts.urls")),
+    path("", include("accounts.media")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include("config.api_urls")),
     path("docs", views.swagger, name="swagger"),
@@ -22,4 +41,6 @@ urlpatterns = [
 handler400 = "config.views.bad_request"
 handler403 = "config.views.permission_denied"
 handler404 = "config.views.not_found"
+# Not Django's, but allauth's, for too many requests.
+handler429 = "accounts.limits.too_many_requests"
 handler500 = "config.views.server_error"

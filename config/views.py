@@ -3,6 +3,7 @@
 import sys
 
 from csp.decorators import csp_update
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -10,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
 
-from config.middleware import answer_outage, is_outage
+from config.middleware import answer_outage, answer_too_large, is_outage
 from conversations import generations
 
 # Both viewers style themselves from script, and ReDoc searches in a worker.
@@ -43,6 +44,8 @@ def api_not_found(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    if isinstance(exception, RequestDataTooBig):
+        return answer_too_large(request)
     return _answer(request, 400, "malformed", "This request cannot be understood.")
 
 

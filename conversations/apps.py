@@ -5,3 +5,11 @@ class ConversationsConfig(AppConfig):
     """Conversations, their messages, and the replies being written."""
 
     name = "conversations"
+
+    def ready(self) -> None:
+        from accounts.signals import sessions_ended
+        from conversations import holdings
+        from conversations.turns import stop_of_sessions
+
+        sessions_ended.connect(stop_of_sessions)
+        holdings.register_all()

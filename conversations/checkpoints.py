@@ -15,11 +15,12 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from accounts import audit
 from conversations.endings import Ending
 from conversations.models import Conversation, Generation, Message, preview
-from conversations.rows import update
 from conversations.transcripts import LOST, Transcript
-from conversations.workers import is_dead, this_worker
+from database.rows import update
+from database.workers import is_dead, this_worker
 from llm import quota
 from llm.tokens import estimate_tokens
 from llm.types import Usage
@@ -178,6 +179,9 @@ def settle(done: Settlement) -> Generation | None:
         if not update(Generation, mine, values):
             transaction.set_rollback(True)
             return None
+        if done.ending.code == "blocked_content":
+            owner = str(done.user_id)
+            audit.record("reply.blocked", of=done.reply, owner=owner, model=done.model)
     return generation
 
 

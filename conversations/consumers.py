@@ -6,11 +6,11 @@ from urllib.parse import parse_qs
 
 from django.conf import settings
 
-from accounts import bearer, liveness
+from accounts import bearer, issuers, liveness
 from accounts.errors import Refusal
+from accounts.issuers import Visit
 from accounts.models import Session, User
-from conversations import doorbell, events, fragments, generations, turns
-from conversations.database import in_database
+from conversations import access, doorbell, events, fragments, generations, turns
 from conversations.models import Message
 from conversations.rendering import error_json, event_json, message_json
 from conversations.sockets import (
@@ -20,10 +20,10 @@ from conversations.sockets import (
     client_id_in,
     mark_read,
     own_conversation,
-    own_reply,
     text_in,
     uuid_in,
 )
+from database.threads import in_database
 
 #: Pages are shown at most this many deltas a second: a fragment costs more than a
 #: line of JSON, and nobody reads faster.
@@ -34,31 +34,41 @@ class JsonConsumer(Socket):
     """`/ws/`: one JSON object per frame, as docs/api.md describes them."""
 
     async def identify(self) -> User | None:
-        session = await self._session()
-        if session is None:
+        right = await self._right()
+        if right is None:
             return None
-        self.credential = session.pk
-        return session.user
+        user, on = right
+        self.credential = on.pk if isinstance(on, Session) else on
+        return user
 
-    async def _session(self) -> Session | None:
+    async def _right(self) -> tuple[User, Session | Visit] | None:
         query = parse_qs(self.scope["query_string"].decode("latin-1"))
         headers = dict(self.scope["headers"])
         scheme, _space, token = headers.get(b"authorization", b"").partition(b" ")
         if scheme.lower() == b"bearer":
-            return await in_database(bearer.session_of, token.decode("latin-1").strip())
+            return await self._right_of(token.decode("latin-1").strip())
         match self.scope["subprotocols"]:
             case ["bearer", token]:
-                return await in_database(bearer.session_of, token)
+                return await self._right_of(token)
         if "ticket" in query:
-            return await in_database(bearer.redeem_ticket, query["ticket"][0])
+            session = await in_database(bearer.redeem_ticket, query["ticket"][0])
+            return (session.user, session) if session else None
         if settings.WS_QUERY_TOKEN and "token" in query:
-            return await in_database(bearer.session_of, query["token"][0])
+            return await self._right_of(query["token"][0])
         return None
+
+    async def _right_of(self, token: str) -> tuple[User, Session | Visit] | None:
+        if not issuers.is_foreign(token):
+            return await in_database(bearer.right_of, token)
+        proof = await issuers.averified(token)
+        return await in_database(issuers.visitor, proof) if proof else None
 
     def accepted_subprotocol(self) -> str | None:
         return "bearer" if "bearer" in self.scope["subprotocols"] else None
 
     def current_user(self) -> User | None:
+        if isinstance(self.credential, Visit):
+            return issuers.user_on(self.credential)
         return liveness.api_user(self.credential)
 
     async def show(self, event: events.Event) -> None:
@@ -80,7 +90,8 @@ class JsonConsumer(Socket):
                 after = frame.get("after", 0)
                 if not isinstance(after, int) or after < 0:
                     raise Malformed("after must be a number of an event, or absent.")
-                reply = await self.as_user(own_reply, uuid_in(frame, "message_id"))
+                asked = uuid_in(frame, "message_id")
+                reply = await self.as_user(access.visible_reply, asked)
                 self.follow(reply.pk, after)
             case "typing":
                 conversation_id = uuid_in(frame, "conversation_id")

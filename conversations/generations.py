@@ -28,10 +28,11 @@ from conversations import (
     prompts,
     relay,
 )
-from conversations.database import Outage, in_database, use_own_threads
+from conversations.discretion import without_quotes
 from conversations.events import ReplyEnded
 from conversations.models import Conversation
 from conversations.rendering import conversation_json, dumps, usage_json
+from database.threads import Outage, in_database, use_own_threads
 from llm import catalog
 from llm.errors import ProviderError
 from llm.tokens import estimate_tokens
@@ -260,7 +261,6 @@ class _Run:
             finally:
                 self._is_streaming = False
             self._log(error)
-            self.live.flush()
             await self._settle(
                 endings.decide(
                     has_text=bool(self.live.transcript.text),
@@ -284,6 +284,7 @@ class _Run:
         self._prompt = self._build_prompt(choice)
         check = guardrails.ReplyCheck()
         write, feed = self.live.write, check.feed
+        is_buffered = choice.provider.is_buffered
         async with aclosing(choice.provider.stream(self._prompt.request)) as chunks:
             async for chunk in chunks:
                 if chunk.text:
@@ -292,6 +293,8 @@ class _Run:
                     if feed(chunk.text):
                         raise endings.Blocked
                     write(chunk.text)
+                    if is_buffered:
+                        await relay.pause()
                 if chunk.usage:
                     self._usage = chunk.usage
                 if chunk.finish_reason:
@@ -373,19 +376,21 @@ class _Run:
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._began) * 1000)
 
+    def _cause(self, error: ProviderError) -> str:
+        """Return what the provider said, without what it quotes of the prompt."""
+        messages = self._prompt.request.messages if self._prompt else ()
+        said = "\n".join(message.content for message in messages)
+        return without_quotes(repr(error.cause), said)
+
     def _log(self, error: BaseException | None) -> None:
         where = {"reply": str(self.live.message_id), "model": self.model}
         match error:
-            case None | endings.Stopped() | endings.Interrupted():
-                pass
+            case None | endings.Stopped() | endings.Interrupted() | endings.Blocked():
+                pass  # which its end in the database says
             case ProviderError():
                 logger.warning(
                     "provider failed",
-                    extra={**where, "code": error.code, "cause": repr(error.cause)},
-                )
-            case endings.Blocked():
-                logging.getLogger("tertulia.audit").warning(
-                    "reply.blocked", extra=where
+                    extra={**where, "code": error.code, "cause": self._cause(error)},
                 )
             case _:
                 logger.error("generation broke", extra=where, exc_info=error)

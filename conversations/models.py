@@ -227,6 +227,8 @@ class Generation(models.Model):
     worker = models.CharField(max_length=64)
     heartbeat_at = models.DateTimeField(default=timezone.now)
     stop_requested = models.BooleanField(default=False)
+    # The session through which it was asked for (see `User.credential`).
+    opened_by = models.CharField(max_length=80, blank=True)
     # The length in characters of every event so far, comma-separated: by it a
     # follower resumes after any sequence number, in any process, after a restart.
     lengths = models.TextField(blank=True, default="")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections, models
 
+from accounts import access
 from accounts.models import User
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ class ConversationQuerySet(models.QuerySet["Conversation"]):
     def owned_by(self, user: User | AnonymousUser) -> ConversationQuerySet:
         """Keep the user's own; anonymous people have none."""
         return self.filter(user=user) if isinstance(user, User) else self.none()
+
+    def visible_to(self, reader: User | AnonymousUser) -> ConversationQuerySet:
+        """Keep those of the people whom `reader` sees (see `accounts/access.py`)."""
+        return self.filter(access.seen_by(reader, "user__"))
 
     def with_unread(self) -> ConversationQuerySet:
         """Add `unread`: how many replies came since the person last looked."""
@@ -49,6 +54,9 @@ class MessageQuerySet(models.QuerySet["Message"]):
             if isinstance(user, User)
             else self.none()
         )
+
+    def visible_to(self, reader: User | AnonymousUser) -> MessageQuerySet:
+        return self.filter(access.seen_by(reader, "conversation__user__"))
 
     def branch_ids(self, leaf: uuid.UUID | None, limit: int) -> list[uuid.UUID]:
         """Return up to `limit` ids from `leaf` towards the root, newest first.

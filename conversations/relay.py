@@ -11,14 +11,16 @@ import time
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from math import inf
+from weakref import WeakKeyDictionary
 
 from conversations import broker, events
-from conversations.database import Outage, in_database
 from conversations.models import Message
 from conversations.rendering import ended_event, message_json
 from conversations.transcripts import Transcript
+from database.threads import Outage, in_database
 
-#: How long followers wait for the next flush, in seconds: the more replies are being
+#: How long followers wait for further text, in seconds: the more replies are being
 #: written, the longer. Text that comes more seldom than that waits for nothing.
 MIN_WINDOW = 0.004
 MAX_WINDOW = 0.030
@@ -39,9 +41,7 @@ class LiveReply:
         self.run_start = self.transcript.append()
         self.ended: events.ReplyEnded | None = None
         self._is_abandoned = False
-        self._pending: list[str] = []
-        self._flushed_at = 0.0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[bool]] = set()
 
     @property
     def seq(self) -> int:
@@ -53,23 +53,7 @@ class LiveReply:
         return after > self.seq or self.transcript.is_lost(after)
 
     def write(self, text: str) -> None:
-        """Add text; followers get it at once, or with the next flush."""
-        self._pending.append(text)
-        now = time.monotonic()
-        if now - self._flushed_at >= _window():
-            self._flush(now)
-        elif len(self._pending) == 1:
-            _flush_later(self)
-
-    def flush(self) -> None:
-        self._flush(time.monotonic())
-
-    def _flush(self, now: float) -> None:
-        if not self._pending:
-            return
-        text = "".join(self._pending)
-        self._pending.clear()
-        self._flushed_at = now
+        """Add text and tell the followers."""
         seq = self.transcript.append(text)
         self._wake()
         broker.append(self.message_id, seq, text)
@@ -77,7 +61,6 @@ class LiveReply:
     def end(self, ending: events.ReplyEnded) -> None:
         """Tell followers how it ended; `ending` is already in the database."""
         assert ending.seq == self.transcript.seq + 1
-        assert not self._pending
         self.transcript.append()
         self.ended = ending
         self._wake()
@@ -88,8 +71,13 @@ class LiveReply:
         self._is_abandoned = True
         self._wake()
 
-    async def follow(self, after: int) -> AsyncGenerator[events.ReplyEvent, None]:
-        """Yield what came after event number `after`, then what comes."""
+    async def follow(
+        self, after: int, beat: float | None = None
+    ) -> AsyncGenerator[events.ReplyEvent | None, None]:
+        """Yield what came after event number `after`, then what comes.
+
+        None after every `beat` seconds of silence.
+        """
         seq = after
         while True:
             for event in self._since(seq):
@@ -97,8 +85,8 @@ class LiveReply:
                 yield event
             if self._is_abandoned or (self.ended and seq >= self.ended.seq):
                 return
-            if seq == self.transcript.seq:
-                await self._news()
+            if seq == self.transcript.seq and not await self._has_news(beat):
+                yield None
 
     def _since(self, after: int) -> list[events.ReplyEvent]:
         found: list[events.ReplyEvent] = []
@@ -122,19 +110,28 @@ class LiveReply:
     def _delta(self, seq: int, text: str) -> events.ReplyDelta:
         return events.ReplyDelta(self.conversation_id, self.message_id, seq, text)
 
-    async def _news(self) -> None:
-        waiter = asyncio.get_running_loop().create_future()
+    async def _has_news(self, seconds: float | None) -> bool:
+        """Wait for something to happen; False when it took so many seconds."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
         self._waiters.add(waiter)
+        timer = loop.call_later(seconds, _answer, waiter, False) if seconds else None
         try:
-            await waiter
+            return await waiter
         finally:
             self._waiters.discard(waiter)
+            if timer:
+                timer.cancel()
 
     def _wake(self) -> None:
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+            _answer(waiter, True)
         self._waiters.clear()
+
+
+def _answer(waiter: "asyncio.Future[bool]", has_news: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(has_news)
 
 
 #: Replies that this process is writing, by message id.
@@ -145,32 +142,43 @@ def _window() -> float:
     return min(MAX_WINDOW, MIN_WINDOW + WINDOW_PER_REPLY * (len(live) - 1))
 
 
-_dirty: list[LiveReply] = []
+#: Replies that wait for the end of the window, by the event loop that writes them.
+_pausing: WeakKeyDictionary[asyncio.AbstractEventLoop, list[asyncio.Future[bool]]] = (
+    WeakKeyDictionary()
+)
 
 
-def _flush_later(reply: LiveReply) -> None:
-    # One timer for the whole process: replies that wait are flushed together.
-    if not _dirty:
-        asyncio.get_running_loop().call_later(_window(), _flush_dirty)
-    _dirty.append(reply)
+async def pause() -> None:
+    """Let further text come before it is passed on.
+
+    What a model sends meanwhile waits in its connection and is read at once: every
+    time something is read, decoded and sent costs, however little it is. One timer
+    ends the pauses of all replies.
+    """
+    loop = asyncio.get_running_loop()
+    waiters = _pausing.setdefault(loop, [])
+    if not waiters:
+        loop.call_later(_window(), _go_on, waiters)
+    waiter: asyncio.Future[bool] = loop.create_future()
+    waiters.append(waiter)
+    await waiter
 
 
-def _flush_dirty() -> None:
-    now = time.monotonic()
-    replies = _dirty[:]
-    _dirty.clear()
-    for reply in replies:
-        reply._flush(now)
+def _go_on(waiters: "list[asyncio.Future[bool]]") -> None:
+    for waiter in waiters:
+        _answer(waiter, True)
+    waiters.clear()
 
 
 async def follow(
-    message_id: uuid.UUID, after: int = 0
-) -> AsyncGenerator[events.Event, None]:
+    message_id: uuid.UUID, after: int = 0, beat: float | None = None
+) -> AsyncGenerator[events.Event | None, None]:
     """Yield the events of a reply after number `after`, to its end and without a gap.
 
     The first may be one delta that joins all that was missed. A follower that has
     seen more than a crash let survive gets `message.updated` with all that is left.
-    Ends at once when the reply is gone.
+    Ends at once when the reply is gone. With a `beat`, None is yielded about so many
+    seconds after the last event, and again.
     """
     while True:
         reply = live.get(message_id)
@@ -181,7 +189,11 @@ async def follow(
             if stored is not None:
                 stored.content = reply.transcript.text
                 yield _whole(stored)
-        steps = reply.follow(after) if reply else _follow_elsewhere(message_id, after)
+        steps: AsyncGenerator[events.Event | None, None] = (
+            reply.follow(after, beat)
+            if reply
+            else _follow_elsewhere(message_id, after, beat)
+        )
         async with aclosing(steps) as source:
             async for event in source:
                 after = getattr(event, "seq", after)
@@ -194,14 +206,18 @@ async def follow(
 
 
 async def _follow_elsewhere(
-    message_id: uuid.UUID, after: int
-) -> AsyncGenerator[events.Event, None]:
+    message_id: uuid.UUID, after: int, beat: float | None
+) -> AsyncGenerator[events.Event | None, None]:
     """Follow a reply that another process writes, or nobody any more.
 
     Returns early when this process takes the reply over.
     """
+    beat_at = time.monotonic() + beat if beat else inf
     with broker.subscription(message_id) as entries:
         while message_id not in live:
+            if beat and time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + beat
+                yield None
             message = await _stored(message_id)
             if message is None:
                 return
@@ -227,6 +243,7 @@ async def _follow_elsewhere(
             # From here on Redis is faster; a gap, the end or silence lead back to
             # the database.
             while (entry := await entries.next(POLL_SECONDS)) is not None:
+                beat_at = time.monotonic() + beat if beat else inf
                 first, parts, is_last = entry
                 if is_last or first > after + 1:
                     break

@@ -8,22 +8,25 @@ looks like is the business of the two consumers in `consumers.py`.
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
+from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils import timezone
 
-from accounts import liveness, throttling
+from accounts import issuers, liveness, origin, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import Refusal
+from accounts.issuers import Visit
 from accounts.models import User
-from conversations import doorbell, errors, events, relay, turns
-from conversations.database import Outage, in_database
-from conversations.models import Conversation, Message
+from conversations import access, doorbell, events, relay, turns
+from conversations.models import Conversation
+from database.threads import Outage, in_database
 
 logger = logging.getLogger("tertulia.app")
 
@@ -34,6 +37,8 @@ UNAVAILABLE = 4503
 COMMAND_RATE = "1200/m"
 MAX_FOLLOWED = 50
 WATCH_SECONDS = 2.0
+#: How exactly it is known when a session was last used that has a socket open.
+NOTE_SECONDS = 60.0
 
 Frame = dict[str, Any]
 T = TypeVar("T")
@@ -118,34 +123,44 @@ class Socket(AsyncWebsocketConsumer):
         for task in [*self._followed.values(), *self._rings]:
             task.cancel()
 
+    async def dispatch(self, message: Frame) -> None:
+        # Channels would look after the connections of threads that we do not use.
+        await getattr(self, get_handler_name(message))(message)
+
     async def receive(
         self, text_data: str | None = None, bytes_data: bytes | None = None
     ) -> None:
         if self.credential is None:
             return  # sent before it was heard that this socket is closed
         frame: Frame = {}
-        try:
-            await throttling.acheck("socket", COMMAND_RATE, str(self.user.pk))
-            frame = _parse(text_data)
-            await self.handle(frame)
-        except Refusal as refusal:
-            await self.show_refusal(refusal, frame)
-            if isinstance(refusal, SignedOut):
-                await self.close(UNAUTHENTICATED)
-        except Outage as error:
-            logger.error("database unavailable", extra={"cause": repr(error)})
-            await self.show_refusal(Unavailable(), frame)
+        came = origin.Origin(throttling.client_ip(self.scope), origin.new_request_id())
+        with origin.coming_from(came):
+            try:
+                await throttling.acheck("socket", COMMAND_RATE, str(self.user.pk))
+                frame = _parse(text_data)
+                await self.handle(frame)
+            except Refusal as refusal:
+                await self.show_refusal(refusal, frame)
+                if isinstance(refusal, SignedOut):
+                    await self.close(UNAUTHENTICATED)
+            except Outage as error:
+                logger.error("database unavailable", extra={"cause": repr(error)})
+                await self.show_refusal(Unavailable(), frame)
 
     # What commands are made of
 
     async def as_user(self, work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """Do `work(user, …)` in a thread, after checking the session once more."""
 
+        where = origin.current()
+
         def checked() -> T:
             user = self.current_user()
             if user is None:
                 raise SignedOut
-            return work(user, *args, **kwargs)
+            # The thread knows nothing of the socket.
+            with origin.coming_from(where):
+                return work(user, *args, **kwargs)
 
         return await in_database(checked)
 
@@ -190,6 +205,7 @@ class Socket(AsyncWebsocketConsumer):
             try:
                 async with aclosing(relay.follow(message_id, after)) as steps:
                     async for event in steps:
+                        assert event is not None  # no beat was asked for
                         await self.show(event)
                         after = getattr(event, "seq", after)
                 return
@@ -249,29 +265,17 @@ def client_id_in(frame: Frame) -> str | None:
 def mark_read(user: User, conversation_id: uuid.UUID) -> str:
     """Note that the user has seen all of a conversation; return when."""
     now = timezone.now()
-    own = Conversation.objects.owned_by(user).filter(pk=conversation_id)
-    if not own.update(last_read_at=now):
-        raise errors.NotFound
+    asked = Conversation.objects.filter(pk=conversation_id)
+    if not asked.owned_by(user).update(last_read_at=now):
+        raise access.refusal(user, asked)
     return now.isoformat()
 
 
-def own_reply(user: User, message_id: uuid.UUID) -> Message:
-    reply = (
-        Message.objects.owned_by(user)
-        .filter(pk=message_id, role=Message.Role.ASSISTANT)
-        .first()
-    )
-    if reply is None:
-        raise errors.NotFound
-    return reply
-
-
 def own_conversation(user: User, conversation_id: uuid.UUID) -> Conversation:
-    conversation = (
-        Conversation.objects.owned_by(user).filter(pk=conversation_id).first()
-    )
+    asked = Conversation.objects.filter(pk=conversation_id)
+    conversation = asked.owned_by(user).first()
     if conversation is None:
-        raise errors.NotFound
+        raise access.refusal(user, asked)
     return conversation
 
 
@@ -289,13 +293,18 @@ def _watch(socket: Socket) -> None:
 
 
 async def _watch_until_empty() -> None:
+    noted_at = time.monotonic()
     while _sockets:
         await asyncio.sleep(WATCH_SECONDS)
         sockets = list(_sockets)
         ids = {s.credential for s in sockets if isinstance(s.credential, uuid.UUID)}
         keys = {s.credential for s in sockets if isinstance(s.credential, str)}
+        visits = {s.credential for s in sockets if isinstance(s.credential, Visit)}
         try:
-            live = await in_database(_live, ids, keys)
+            live = await in_database(_live, ids, keys, visits)
+            if time.monotonic() - noted_at >= NOTE_SECONDS:
+                noted_at = time.monotonic()
+                await in_database(liveness.note_use, ids & live, keys & live)
         except Outage:
             continue
         for socket in sockets:
@@ -304,10 +313,12 @@ async def _watch_until_empty() -> None:
                 await socket.close(UNAUTHENTICATED)
 
 
-def _live(ids: set[uuid.UUID], keys: set[str]) -> set[Any]:
+def _live(ids: set[uuid.UUID], keys: set[str], visits: set[Visit]) -> set[Any]:
     found: set[Any] = set()
     if ids:
         found |= liveness.live_api_sessions(ids)
     if keys:
         found |= liveness.live_browser_sessions(keys)
+    if visits:
+        found |= issuers.live_visits(visits)
     return found

@@ -5,29 +5,28 @@ send; `generations.start` then writes the reply. Whether anybody listens, and ov
 which transport, is not known here.
 """
 
-import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 
-from accounts import throttling
+from accounts import audit, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import RateLimited, Refusal
 from accounts.models import User
-from conversations import errors, generations, guardrails
+from conversations import access, errors, generations, guardrails
 from conversations.models import Conversation, Generation, Message, preview
-from conversations.rows import insert, update
-from conversations.workers import this_worker
+from database.rows import Given, Select, insert, update
+from database.workers import this_worker
 from llm import quota
 from llm.tokens import estimate_tokens
-
-audit = logging.getLogger("tertulia.audit")
 
 #: How many messages of a branch are read to build a prompt.
 CONTEXT_MESSAGES = 100
@@ -73,10 +72,20 @@ def open(
     ConversationClosed, AgeRestricted, BlockedContent, QuotaExceeded, RateLimited,
     Draining or Invalid.
     """
-    content, client_id = _checked(content), _checked_id(client_id)
+    try:
+        content, client_id = _checked(content), _checked_id(client_id)
+    except errors.Invalid:
+        # What a message must look like is for whom the conversation is open.
+        asked = Conversation.objects.filter(pk=conversation_id)
+        if not asked.owned_by(user).exists():
+            raise access.refusal(user, asked) from None
+        raise
     try:
         _admit(user)
-        with transaction.atomic():
+        with (
+            _noting_blocks(user, Conversation(pk=conversation_id)),
+            transaction.atomic(),
+        ):
             conversation = locked(user, conversation_id)
             _allow(conversation, content)
             _check_quoted(conversation, fields.get("reply_to_id"))
@@ -118,7 +127,7 @@ def regenerate(user: User, message_id: uuid.UUID) -> Turn:
     """Open another reply to the same message, beside the one there is."""
     _admit(user)
     try:
-        with transaction.atomic():
+        with _noting_blocks(user, Message(pk=message_id)), transaction.atomic():
             answered, conversation = target(user, message_id)
             asked = answered.parent if answered.is_reply else answered
             if asked is None or asked.role != Message.Role.USER:
@@ -135,7 +144,7 @@ def resume(user: User, message_id: uuid.UUID) -> Turn:
     """Open a reply that was cut short again, to be written on from where it is."""
     _admit(user)
     try:
-        with transaction.atomic():
+        with _noting_blocks(user, Message(pk=message_id)), transaction.atomic():
             reply, conversation = target(user, message_id)
             if reply.is_streaming:
                 raise errors.Busy
@@ -151,6 +160,7 @@ def resume(user: User, message_id: uuid.UUID) -> Turn:
             generation.worker = this_worker()
             generation.heartbeat_at = timezone.now()
             generation.stop_requested = False
+            generation.opened_by = user.credential
             generation.error_code = ""
             generation.reserved_units, generation.usage_date = held.units, held.date
             generation.save()
@@ -165,18 +175,39 @@ def stop(user: User, message_id: uuid.UUID) -> Message:
 
     The words written so far are kept; the reply's own last event says when it ended.
     """
-    reply = Message.objects.owned_by(user).filter(pk=message_id).first()
+    asked = Message.objects.filter(pk=message_id)
+    reply = asked.owned_by(user).first()
     if reply is None:
-        raise errors.NotFound
-    if reply.is_streaming and not generations.stop(reply.pk):
-        Generation.objects.filter(pk=reply.pk).update(stop_requested=True)
-        generations.ring(
-            user.pk,
-            "stop",
-            conversation=str(reply.conversation_id),
-            message=str(reply.pk),
-        )
+        raise access.refusal(user, asked)
+    if reply.is_streaming:
+        _stop(user.pk, reply.conversation_id, reply.pk)
     return reply
+
+
+def stop_of_sessions(
+    user_id: uuid.UUID, credentials: Collection[str] | None, **_signal: object
+) -> None:
+    """Stop what is written for sessions that are over; None: for all of the user's."""
+    open_replies = Generation.objects.filter(
+        message__status=Message.Status.STREAMING, message__conversation__user=user_id
+    )
+    if credentials is not None:
+        open_replies = open_replies.filter(opened_by__in=credentials)
+    for message_id, conversation_id in open_replies.values_list(
+        "pk", "message__conversation"
+    ):
+        _stop(user_id, conversation_id, message_id)
+
+
+def _stop(
+    user_id: uuid.UUID, conversation_id: uuid.UUID, message_id: uuid.UUID
+) -> None:
+    if generations.stop(message_id):
+        return
+    Generation.objects.filter(pk=message_id).update(stop_requested=True)
+    generations.ring(
+        user_id, "stop", conversation=str(conversation_id), message=str(message_id)
+    )
 
 
 def _admit(user: User) -> None:
@@ -205,30 +236,46 @@ def _checked_id(client_id: str | None) -> str | None:
 
 
 def locked(user: User, conversation_id: uuid.UUID) -> Conversation:
-    try:
-        conversation = (
-            Conversation.objects.owned_by(user)
-            .select_related("character__model", "model")
-            .select_for_update(of=("self",))
-            .get(pk=conversation_id)
-        )
-    except Conversation.DoesNotExist:
-        raise errors.NotFound from None
+    conversation = _LOCKED.first(id=conversation_id, user=user.pk)
+    if conversation is None:
+        raise access.refusal(user, Conversation.objects.filter(pk=conversation_id))
     conversation.user = user
     return conversation
+
+
+_LOCKED = Select(
+    lambda: (
+        Conversation.objects.filter(
+            pk=Given("id", UUIDField()), user_id=Given("user", UUIDField())
+        )
+        .order_by()
+        .select_related("character__model", "model")
+        .select_for_update(of=("self",))
+    )
+)
 
 
 def target(user: User, message_id: uuid.UUID) -> tuple[Message, Conversation]:
     found = Message.objects.owned_by(user).filter(pk=message_id)
     conversation_id = found.values_list("conversation_id", flat=True).first()
     if conversation_id is None:
-        raise errors.NotFound
+        raise access.refusal(user, Message.objects.filter(pk=message_id))
     conversation = locked(user, conversation_id)
     # Read under the lock: before it, the message may end, begin or be deleted.
     message = found.select_related("parent", "generation").first()
     if message is None:
         raise errors.NotFound
     return message, conversation
+
+
+@contextmanager
+def _noting_blocks(user: User, of: Conversation | Message) -> Iterator[None]:
+    """Record a message that is not allowed, outside of what is rolled back with it."""
+    try:
+        yield
+    except errors.BlockedContent as blocked:
+        audit.record("message.blocked", actor=user, of=of, **blocked.extra)
+        raise
 
 
 def _allow(conversation: Conversation, content: str) -> None:
@@ -238,10 +285,6 @@ def _allow(conversation: Conversation, content: str) -> None:
         raise errors.AgeRestricted
     verdict = guardrails.check(content)
     if verdict is not None:
-        audit.warning(
-            "message.blocked",
-            extra={"user": str(conversation.user_id), "rule": verdict.rule},
-        )
         raise errors.BlockedContent(rule=verdict.rule)
 
 
@@ -284,6 +327,7 @@ def _open_reply(
     reply.generation = Generation(
         message=reply,
         worker=this_worker(),
+        opened_by=conversation.user.credential,
         reserved_units=held.units,
         usage_date=held.date,
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -20,13 +21,13 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from accounts.errors import Refusal
+from accounts.errors import NotYours, Refusal
 from accounts.models import User
 from characters.models import Character
-from conversations import generations, guardrails, history, lifecycle, turns
+from conversations import access, generations, guardrails, history, lifecycle, turns
 from conversations.errors import AgeRestricted, NotFound
 from conversations.models import Conversation, Message
-from conversations.querysets import ConversationQuerySet
+from conversations.querysets import ConversationQuerySet, MessageQuerySet
 
 PAGE_SIZE = 40
 
@@ -67,11 +68,27 @@ def _conversations(request: Request) -> ConversationQuerySet:
     )
 
 
-def _message(request: Request, pk: uuid.UUID) -> Message:
-    messages = Message.objects.owned_by(request.user)
-    return get_object_or_404(
-        messages.select_related("conversation__character", "generation"), pk=pk
-    )
+def _own(request: Request, pk: uuid.UUID) -> Conversation:
+    """Return a conversation to change it; 403 for whoever may only read it."""
+    conversation = _conversations(request).filter(pk=pk).first()
+    if conversation is None:
+        raise _denial(request, Conversation.objects.filter(pk=pk))
+    return conversation
+
+
+def _own_message(request: Request, pk: uuid.UUID) -> Message:
+    message = Message.objects.owned_by(request.user).filter(pk=pk)
+    found = message.select_related("conversation__character", "generation").first()
+    if found is None:
+        raise _denial(request, Message.objects.filter(pk=pk))
+    return found
+
+
+def _denial(
+    request: Request, asked: ConversationQuerySet | MessageQuerySet
+) -> Exception:
+    refusal = access.refusal(request.user, asked)
+    return Http404() if isinstance(refusal, NotFound) else PermissionDenied()
 
 
 @require_POST
@@ -118,12 +135,20 @@ def conversations(request: Request) -> HttpResponse:
 @require_safe
 @signed_in
 def conversation(request: Request, pk: uuid.UUID) -> HttpResponse:
-    shown = get_object_or_404(_conversations(request), pk=pk)
+    readable = Conversation.objects.visible_to(request.user).select_related(
+        "character__model", "model", "user__profile"
+    )
+    shown = get_object_or_404(readable, pk=pk)
     before = _message_id(shown, request.GET.get("before"))
 
     if request.htmx:
-        context = _history_context(shown, before)
+        context = _history_context(request, shown, before)
+        access.note_reading(request.user, shown)
         return render(request, "conversations/_history.html", context)
+    if shown.user_id != request.user.pk:
+        # A page that is loaded again to see a reply grow is one reading.
+        access.note_reading(request.user, shown)
+        return _page(request, shown, before=before)
     if shown.last_message_at > shown.last_read_at:
         shown.last_read_at = timezone.now()
         shown.save(update_fields=["last_read_at"])
@@ -148,7 +173,7 @@ def send_message(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def stop(request: Request, pk: uuid.UUID) -> HttpResponse:
-    message = _message(request, pk)
+    message = _own_message(request, pk)
 
     turns.stop(request.user, message.pk)
 
@@ -158,7 +183,7 @@ def stop(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def continue_reply(request: Request, pk: uuid.UUID) -> HttpResponse:
-    message = _message(request, pk)
+    message = _own_message(request, pk)
 
     try:
         turn = turns.resume(request.user, message.pk)
@@ -172,7 +197,7 @@ def continue_reply(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def regenerate(request: Request, pk: uuid.UUID) -> HttpResponse:
-    message = _message(request, pk)
+    message = _own_message(request, pk)
 
     try:
         turn = turns.regenerate(request.user, message.pk)
@@ -186,19 +211,28 @@ def regenerate(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_safe
 @signed_in
 def message(request: Request, pk: uuid.UUID) -> HttpResponse:
-    message = _message(request, pk)
+    messages = Message.objects.visible_to(request.user).select_related(
+        "conversation__character", "generation"
+    )
+    message = get_object_or_404(messages, pk=pk)
+    access.note_reading(request.user, message.conversation)
 
     return render(
         request,
         "conversations/_message.html",
-        {"message": message, "character": message.conversation.character},
+        {
+            "message": message,
+            "character": message.conversation.character,
+            "conversation": message.conversation,
+            "is_read_only": message.conversation.user_id != request.user.pk,
+        },
     )
 
 
 @require_POST
 @signed_in
 def rename(request: Request, pk: uuid.UUID) -> HttpResponse:
-    conversation = get_object_or_404(_conversations(request), pk=pk)
+    conversation = _own(request, pk)
 
     conversation.title = " ".join(request.POST.get("title", "").split())[:200]
     conversation.save(update_fields=["title"])
@@ -209,7 +243,7 @@ def rename(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def pin(request: Request, pk: uuid.UUID) -> HttpResponse:
-    conversation = get_object_or_404(_conversations(request), pk=pk)
+    conversation = _own(request, pk)
 
     conversation.is_pinned = not conversation.is_pinned
     conversation.save(update_fields=["is_pinned"])
@@ -231,7 +265,7 @@ def reset(request: Request, pk: uuid.UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def delete(request: Request, pk: uuid.UUID) -> HttpResponse:
-    conversation = get_object_or_404(_conversations(request), pk=pk)
+    conversation = _own(request, pk)
 
     lifecycle.delete(conversation)
 
@@ -259,9 +293,10 @@ def _message_id(conversation: Conversation, text: str | None) -> uuid.UUID | Non
 
 
 def _history_context(
-    conversation: Conversation, before: uuid.UUID | None = None
+    request: Request, conversation: Conversation, before: uuid.UUID | None = None
 ) -> dict[str, Any]:
     return {
+        "is_read_only": conversation.user_id != request.user.pk,
         "conversation": conversation,
         "character": conversation.character,
         "history": history.newest(conversation, before),
@@ -279,7 +314,7 @@ def _page(
 ) -> HttpResponse:
     beside = list(_conversations(request).with_unread()[: PAGE_SIZE + 1])
     context = {
-        **_history_context(conversation, before),
+        **_history_context(request, conversation, before),
         "current": conversation,
         "pinned": [other for other in beside[:PAGE_SIZE] if other.is_pinned],
         "recent": [other for other in beside[:PAGE_SIZE] if not other.is_pinned],
@@ -303,7 +338,7 @@ def _answer(request: Request, pk: uuid.UUID, *changed: Message) -> HttpResponse:
     """Show what changed: as fragments to htmx, as the page to everybody else."""
     if not request.htmx:
         return redirect("conversation", pk)
-    messages = [_message(request, message.pk) for message in changed if message]
+    messages = [_own_message(request, message.pk) for message in changed if message]
     return render(request, "conversations/_changed.html", {"changed": messages})
 
 
@@ -317,6 +352,8 @@ def _refuse(
 ) -> HttpResponse:
     if isinstance(refusal, NotFound):
         raise Http404
+    if isinstance(refusal, NotYours):
+        raise PermissionDenied
     if request.htmx:
         answer = render(
             request,

@@ -91,6 +91,16 @@ async def aavailable_models(name: str) -> list[str]:
     return await _provider(name).available_models()
 
 
+async def ais_reachable(name: str) -> bool:
+    """Say whether a provider can be asked, without waiting long for the answer."""
+    return await _provider(name).is_reachable()
+
+
+def has_openai() -> bool:
+    """Whether the operator named OpenAI, or a server that speaks its API."""
+    return bool(settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL)
+
+
 async def aclose() -> None:
     """Give back the connections of this event loop."""
     loop = asyncio.get_running_loop()
@@ -140,7 +150,7 @@ async def _adefault() -> LanguageModel | None:
 async def _afind() -> str:
     if await _ahas_ollama():
         return "ollama"
-    if settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL:
+    if has_openai():
         return "openai"
     return "demo"
 

@@ -38,6 +38,7 @@ class Script:
     fail_with: ProviderError | None = None
     gate: Gate | None = None
     name: str = "scripted"
+    is_buffered: bool = False
     #: Every request the model received: one provider call each.
     requests: list[ChatRequest] = field(default_factory=list)
     #: Streams that ran to their end, and streams given up before it.

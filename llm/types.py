@@ -54,6 +54,8 @@ class Provider(Protocol):
     """Something that writes replies."""
 
     name: str
+    #: Whether what comes while nobody reads is joined into the next chunk.
+    is_buffered: bool
 
     def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
         """Yield the reply as it is written; raise ProviderError when it cannot be.

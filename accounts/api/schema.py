@@ -89,6 +89,14 @@ class BearerScheme(OpenApiAuthenticationExtension):
         return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
+class OperatorKeyScheme(OpenApiAuthenticationExtension):
+    target_class = "accounts.operator_key.OperatorKeyAuthentication"
+    name = "operatorKey"
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
+        return {"type": "apiKey", "in": "header", "name": "X-Admin-Key"}
+
+
 def _example(name: str, body: dict[str, Any], status: int) -> OpenApiExample:
     return OpenApiExample(
         name, value=body, response_only=True, status_codes=[str(status)]

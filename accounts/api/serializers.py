@@ -9,7 +9,7 @@ from rest_framework.fields import get_error_detail
 
 from accounts import registration
 from accounts.errors import EmailTaken
-from accounts.models import Profile, User, normalize_email
+from accounts.models import Profile, User, normalize_email, validate_email_spelling
 
 
 class EmailField(serializers.EmailField):
@@ -41,12 +41,8 @@ class MeSerializer(serializers.ModelSerializer):
     role = serializers.ChoiceField(
         source="user.role", choices=User.Role.choices, read_only=True
     )
-    plan = serializers.CharField(
-        source="user.plan.name",
-        read_only=True,
-        allow_null=True,
-        default=None,
-        help_text="Name of the plan whose limits apply, if any.",
+    plan = serializers.SerializerMethodField(
+        help_text="Name of the plan whose limits apply, if any."
     )
     avatar_url = serializers.SerializerMethodField()
     created_at = serializers.DateTimeField(source="user.created_at", read_only=True)
@@ -67,6 +63,9 @@ class MeSerializer(serializers.ModelSerializer):
             "created_at",
         ]
 
+    def get_plan(self, profile: Profile) -> str | None:
+        return profile.user.plan.name if profile.user.plan else None
+
     def get_avatar_url(self, profile: Profile) -> str | None:
         return profile.avatar.url if profile.avatar else None
 
@@ -76,7 +75,7 @@ class MeSerializer(serializers.ModelSerializer):
 
 
 class RegisterSerializer(serializers.ModelSerializer):
-    email = EmailField()
+    email = EmailField(validators=[validate_email_spelling])
     password = PasswordField()
 
     class Meta:
@@ -108,10 +107,11 @@ class LoginSerializer(serializers.Serializer):
     email = EmailField()
     password = PasswordField()
     totp = serializers.CharField(
-        max_length=16,
+        max_length=32,
         required=False,
         allow_blank=True,
-        help_text="Code of the second factor, for accounts that have one.",
+        help_text="A code of the authenticator app or for recovery, where one is set "
+        "up.",
     )
 
 
@@ -135,3 +135,7 @@ class TicketSerializer(serializers.Serializer):
 
 class PasswordSerializer(serializers.Serializer):
     password = PasswordField(help_text="The current password.")
+
+
+class DeletionSerializer(serializers.Serializer):
+    delete_at = serializers.DateTimeField(help_text="Sign in before to keep it.")

@@ -3,7 +3,6 @@
 from typing import Any
 
 from allauth.account.adapter import get_adapter
-from django.core.exceptions import ValidationError
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -13,9 +12,10 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import registration, sessions
+from accounts import audit, deletion, registration, second_factor, sessions
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import (
+    DeletionSerializer,
     LoginSerializer,
     MeSerializer,
     PasswordSerializer,
@@ -29,16 +29,17 @@ from accounts.errors import (
     BirthdateLocked,
     InvalidCredentials,
     InvalidToken,
+    InvalidTotp,
     LastAdmin,
+    NoSession,
     RateLimited,
     RegistrationClosed,
     TokenReused,
+    TotpRequired,
 )
+from accounts.limits import LOGIN, REFRESH, SIGN_UP, TICKET
 from accounts.models import Profile, Session, SocketTicket, User
 from accounts.throttling import check, client_ip, client_network
-
-#: What allauth counts failures in (ACCOUNT_RATE_LIMITS["login_failed"]), in seconds.
-FAILURES_COUNT_FOR = 300
 
 _PAIR = {
     "access_token": "eyJhbGciOiJIUzI1NiJ9…",
@@ -46,7 +47,7 @@ _PAIR = {
     "token_type": "bearer",
     "expires_in": 1800,
 }
-_ME = {
+ME = {
     "id": "6f1f2c4e-8f2a-4f0e-9d56-0f5a3a4d7c11",
     "email": "alice@example.com",
     "role": "worker",
@@ -109,7 +110,7 @@ class OpenView(generics.GenericAPIView):
                 birthdate="1990-05-17",
                 gender="female",
             ),
-            _answered("registered", _ME, 201),
+            _answered("registered", ME, 201),
         ],
     )
 )
@@ -119,7 +120,7 @@ class RegisterView(generics.CreateAPIView, OpenView):
     def create(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         if not registration.is_open():
             raise RegistrationClosed
-        check("register", "30/m", client_network(request))
+        check(*SIGN_UP, client_network(request))
         return super().create(request, *args, **kwargs)
 
 
@@ -130,15 +131,28 @@ class RegisterView(generics.CreateAPIView, OpenView):
         summary="Sign in",
         description="Opens a session. The same answer for an unknown e-mail, a wrong "
         "password and a deactivated account; five failures in five minutes close the "
-        "account's door until they have passed.",
+        "account's door until they have passed. An account that was to be deleted is "
+        "kept by signing in. Who has a second factor sends `totp` along, a code of the "
+        "app or a recovery code; each is good once, and ten wrong ones in a row close "
+        "this door and that of the page for fifteen minutes. Who needs one and has "
+        "none gets a session in which everything but `/me` and `/me/totp` is refused "
+        "as `totp_setup_required`.",
         request=LoginSerializer,
         responses={200: TokensSerializer}
-        | refusals(400, 415, by=(InvalidCredentials, RateLimited)),
+        | refusals(
+            400, 415, by=(InvalidCredentials, TotpRequired, InvalidTotp, RateLimited)
+        ),
         examples=[
             _asked(
                 "sign in",
                 email="alice@example.com",
                 password="correct horse battery",  # noqa: S106
+            ),
+            _asked(
+                "sign in with a second factor",
+                email="alice@example.com",
+                password="correct horse battery",  # noqa: S106
+                totp="287082",
             ),
             _answered("signed in", _PAIR),
         ],
@@ -148,12 +162,19 @@ class LoginView(OpenView):
     serializer_class = LoginSerializer
 
     def post(self, request: Request) -> Response:
-        check("login", "30/m", client_network(request))
+        check(*LOGIN, client_network(request))
         given = self.validated()
         user = authenticated(request, given["email"], given["password"])
         if user is None or not user.is_active:
             raise InvalidCredentials
+        if second_factor.is_enabled(user):
+            if not (code := given.get("totp")):
+                raise TotpRequired
+            if not second_factor.verify(user, code):
+                raise InvalidTotp
         tokens = sessions.open_session(user, **self.device())
+        deletion.keep(user)
+        audit.record("session.opened", actor=user, of=user, via="api")
         return Response(TokensSerializer(tokens).data)
 
 
@@ -168,7 +189,7 @@ class LoginView(OpenView):
         "then it is taken for a client that refreshed twice at once.",
         request=RefreshSerializer,
         responses={200: TokensSerializer}
-        | refusals(400, 415, by=(InvalidToken, TokenReused)),
+        | refusals(400, 415, by=(InvalidToken, TokenReused, RateLimited)),
         examples=[
             _asked("refresh", refresh_token="eyJhbGciOiJIUzI1NiJ9…"),  # noqa: S106
             _answered("a new pair", _PAIR),
@@ -179,6 +200,7 @@ class RefreshView(OpenView):
     serializer_class = RefreshSerializer
 
     def post(self, request: Request) -> Response:
+        check(*REFRESH, client_network(request))
         refresh = self.validated()["refresh_token"]
         tokens = sessions.rotate(refresh, **self.device())
         return Response(TokensSerializer(tokens).data)
@@ -212,9 +234,9 @@ class LogoutView(OpenView):
         tags=["auth"],
         summary="Get a ticket for a socket",
         description="For clients that cannot send a header when they open a socket. "
-        "Good once, for 30 seconds.",
+        "Good once, for 30 seconds. A token of another service gets none.",
         request=None,
-        responses={200: TicketSerializer} | refusals(401),
+        responses={200: TicketSerializer} | refusals(401, by=(NoSession, RateLimited)),
         examples=[_answered("a ticket", {"ticket": "Zk3v…", "expires_in": 30})],
     )
 )
@@ -223,8 +245,10 @@ class TicketView(generics.GenericAPIView):
     serializer_class = TicketSerializer
 
     def post(self, request: Request) -> Response:
+        check(*TICKET, str(signed_in(request).pk))
         session = request.auth
-        assert isinstance(session, Session)
+        if not isinstance(session, Session):
+            raise NoSession
         return Response(
             {
                 "ticket": sessions.issue_ticket(session),
@@ -239,7 +263,7 @@ class TicketView(generics.GenericAPIView):
         tags=["me"],
         summary="My account",
         responses={200: MeSerializer} | refusals(401),
-        examples=[_answered("me", _ME)],
+        examples=[_answered("me", ME)],
     ),
     patch=extend_schema(
         operation_id="edit_me",
@@ -250,24 +274,31 @@ class TicketView(generics.GenericAPIView):
         responses={200: MeSerializer} | refusals(400, 401, 415, by=(BirthdateLocked,)),
         examples=[
             _asked("move", time_zone="Europe/Madrid", language="es"),
-            _answered("changed", _ME),
+            _answered("changed", ME),
         ],
     ),
     delete=extend_schema(
         operation_id="delete_me",
         tags=["me"],
         summary="Delete my account",
-        description="Deletes the account and everything in it, at once and for good. "
-        "Needs the current password.",
+        description="Needs the current password. Ends every session at once, and "
+        "deletes the account with everything in it when the days of grace are over; "
+        "signing in before `delete_at`, over the API or on the page, keeps it. Where "
+        "the operator grants no days it is deleted at once (204).",
         request=PasswordSerializer,
-        responses={204: None} | refusals(400, 401, 415, by=(LastAdmin, RateLimited)),
-        examples=[_asked("delete", password="correct horse battery")],  # noqa: S106
+        responses={202: DeletionSerializer, 204: None}
+        | refusals(400, 401, 415, by=(LastAdmin, RateLimited)),
+        examples=[
+            _asked("delete", password="correct horse battery"),  # noqa: S106
+            _answered("to be deleted", {"delete_at": "2026-12-05T09:30:00Z"}, 202),
+        ],
     ),
 )
 @method_decorator(never_cache, name="dispatch")
 class MeView(generics.RetrieveUpdateDestroyAPIView):
     serializer_class = MeSerializer
     http_method_names = ["get", "patch", "delete", "head", "options"]
+    before_second_factor = True
     schema = BodyOnDelete()
 
     def get_object(self) -> Profile:
@@ -277,8 +308,10 @@ class MeView(generics.RetrieveUpdateDestroyAPIView):
         serializer = PasswordSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         confirm_password(request, serializer.validated_data["password"])
-        registration.leave(signed_in(request))
-        return Response(status=204)
+        delete_at = deletion.ask(signed_in(request))
+        if delete_at is None:
+            return Response(status=204)
+        return Response(DeletionSerializer({"delete_at": delete_at}).data, status=202)
 
 
 def authenticated(request: Request, email: str, password: str) -> User | None:
@@ -286,18 +319,15 @@ def authenticated(request: Request, email: str, password: str) -> User | None:
 
     Raises RateLimited after too many. An inactive user is returned, too.
     """
-    try:
-        return get_adapter().authenticate(
-            request._request, email=email, password=password
-        )
-    except ValidationError as error:
-        raise RateLimited(FAILURES_COUNT_FOR) from error
+    return get_adapter().authenticate(request._request, email=email, password=password)
 
 
-def confirm_password(request: Request, password: str) -> None:
+def confirm_password(
+    request: Request, password: str, *, field: str = "password"
+) -> None:
     """Raise a ValidationError unless `password` is the one of who asks."""
     user = authenticated(request, signed_in(request).email, password)
     if user is None or user != request.user:
         raise serializers.ValidationError(
-            {"password": _("This is not your current password.")}
+            {field: _("This is not your current password.")}
         )

@@ -104,12 +104,16 @@ class AdminTests(TestCase):
 
         assert "email" in response.context["adminform"].form.errors
 
-    def test_it_changes_profile_and_role_and_keeps_sessions(self):
-        user = self.change(role="admin", **{"profile-0-display_name": "Alicia"})
+    def test_it_changes_the_profile_and_keeps_sessions(self):
+        user = self.change(**{"profile-0-display_name": "Alicia"})
 
-        assert user.role == User.Role.ADMIN
         assert user.profile.display_name == "Alicia"
         assert Session.objects.live().exists()
+
+    def test_it_ends_sessions_with_the_role(self):
+        assert self.change(role="admin").role == User.Role.ADMIN
+
+        assert not Session.objects.live().exists()
 
     def test_it_ends_sessions_with_the_account(self):
         assert not self.change(is_active=None).is_active

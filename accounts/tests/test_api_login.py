@@ -3,7 +3,7 @@
 from unittest import mock
 
 from accounts.models import Session, User
-from accounts.tests.cases import JsonTestCase
+from accounts.tests.cases import JsonTestCase, in_one_window
 from accounts.tests.factories import alice, bob
 
 
@@ -88,6 +88,7 @@ class LoginTests(JsonTestCase):
         for _ in range(8):
             assert self.login().status_code == 200
 
+    @in_one_window()
     def test_it_limits_attempts_from_one_address(self):
         for number in range(30):
             self.login(email=f"nobody{number}@example.com", REMOTE_ADDR="10.0.0.9")
@@ -98,6 +99,7 @@ class LoginTests(JsonTestCase):
         self.assert_refused(limited, 429, "rate_limited")
         assert elsewhere.status_code == 200
 
+    @in_one_window()
     def test_it_is_not_fooled_by_a_forged_address(self):
         for number in range(30):
             self.login(

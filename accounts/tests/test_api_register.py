@@ -146,12 +146,3 @@ class RegisterTests(JsonTestCase):
         response = self.post(REGISTER, body, HTTP_AUTHORIZATION="Bearer stale")
 
         assert response.status_code == 201
-
-    def test_it_limits_registrations_from_one_address(self):
-        for _ in range(30):
-            self.register(email="nobody")
-
-        response = self.register()
-
-        self.assert_refused(response, 429, "rate_limited")
-        assert int(response["Retry-After"]) <= 60

@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
-from django.test import TestCase
+from django.test import Client, TestCase
 from django.utils import timezone
 
-from accounts.models import SetupLink, User
-from accounts.setup import LINK_LIFETIME, setup_link
+from accounts.models import AuditEvent, SetupLink, User
+from accounts.setup import setup_link
 from accounts.tests.factories import PASSWORD, ada, alice, charlie
 
 FORM = {"email": "Ada@Example.com", "password": PASSWORD, "display_name": "Ada"}
@@ -24,23 +24,58 @@ class SetupTests(TestCase):
 
         response = self.client.post(path, FORM)
 
-        assert response["Location"] == "/"
+        assert response["Location"] == "/setup/second-factor"
         user = User.objects.get()
         assert user.email == "ada@example.com"
         assert user.role == User.Role.ADMIN
         assert user.check_password(PASSWORD)
         assert user.profile.display_name == "Ada"
         assert self.client.session["_auth_user_id"] == str(user.pk)
+        event = AuditEvent.objects.get(action="setup.administrator_made")
+        assert (event.actor, event.object_id) == (user, str(user.pk))
+
+    def test_it_asks_for_no_password_again_to_set_up_a_second_factor(self):
+        self.client.post(self.path(), FORM)
+
+        assert self.client.get("/accounts/2fa/totp/activate/").status_code == 200
 
     def test_it_works_once(self):
         path, other = self.path(), self.path()
         self.client.post(path, FORM)
 
+        stranger = Client()
         for dead in (path, other):
-            assert self.client.get(dead).status_code == 404
-            assert self.client.post(dead, FORM).status_code == 404
+            assert stranger.get(dead).status_code == 404
+            assert stranger.post(dead, FORM).status_code == 404
         assert setup_link("http://localhost") is None
         assert User.objects.count() == 1
+
+    def test_it_says_that_the_link_is_used_up(self):
+        path = self.path()
+        unknown = self.client.get("/setup/x")
+        self.client.post(path, FORM)
+
+        used = Client().get(path)
+
+        self.assertContains(unknown, "Start the server again", status_code=404)
+        self.assertContains(used, "has its administrator", status_code=404)
+        self.assertContains(used, "/accounts/login/?next=/setup/", status_code=404)
+
+    def test_going_back_and_sending_it_again_leads_on(self):
+        path = self.path()
+        self.client.post(path, FORM)
+
+        for answer in (self.client.get(path), self.client.post(path, FORM)):
+            self.assertRedirects(answer, "/setup/second-factor")
+        assert User.objects.count() == 1
+
+    def test_it_works_for_a_day(self):
+        path = self.path()
+        SetupLink.objects.update(created_at=timezone.now() - SetupLink.LIFETIME)
+
+        assert self.client.get(path).status_code == 404
+        assert self.client.post(path, FORM).status_code == 404
+        assert not User.objects.exists()
 
     def test_it_stores_no_link(self):
         path = self.path()
@@ -66,7 +101,7 @@ class SetupTests(TestCase):
         path = self.path()
         charlie()
 
-        assert self.client.post(path, FORM)["Location"] == "/"
+        assert self.client.post(path, FORM)["Location"] == "/setup/second-factor"
 
     def test_it_says_what_is_wrong(self):
         path = self.path()
@@ -85,7 +120,7 @@ class SetupTests(TestCase):
 
     def test_it_forgets_links_nobody_followed(self):
         self.path()
-        old = timezone.now() - LINK_LIFETIME - timedelta(seconds=1)
+        old = timezone.now() - SetupLink.LIFETIME - timedelta(seconds=1)
         SetupLink.objects.update(created_at=old)
 
         self.path()

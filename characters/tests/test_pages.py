@@ -99,7 +99,7 @@ class CharacterTests(TestCase):
         page = self.client.get("/characters/vera")
 
         self.assertContains(page, "Vera is for adults.")
-        self.assertContains(page, 'href="/profile"')
+        self.assertContains(page, 'href="/settings/profile"')
         self.assertNotContains(page, "/characters/vera/start")
 
     def test_it_lets_adults_begin(self):
@@ -130,7 +130,18 @@ class PolicyTests(TestCase):
         *("/accounts/password/reset/", "/accounts/password/reset/done/"),
         "/accounts/password/reset/key/a-b/",
     )
-    SIGNED_IN = ("/", "/c/", "/profile", "/accounts/logout/", "/accounts/email/")
+    SIGNED_IN = (
+        "/",
+        "/c/",
+        "/settings/profile",
+        "/settings/security",
+        "/settings/sessions",
+        "/settings/appearance",
+        "/settings/language",
+        "/settings/data",
+        "/accounts/logout/",
+        "/accounts/email/",
+    )
 
     def test_no_page_has_script_or_style_inside(self):
         make_character("vera", rating="adult", tags=["gentle"])

@@ -9,9 +9,11 @@ import signal
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import config.environment
 from config.testing.databases import Postgres, Redis
 from config.testing.server import bare_environment, running
 
@@ -48,7 +50,9 @@ def _prepare(database: str) -> None:
     environment = bare_environment()
     os.environ.clear()
     os.environ.update(environment)
-    os.environ["VAR_DIR"] = str(_directory / "var")
+    # The module was imported along with the servers of the tests, before this.
+    config.environment.VAR_DIR = _directory / "var"
+    os.environ["VAR_DIR"] = str(config.environment.VAR_DIR)
     os.environ["LLM_PROVIDER"] = "demo"
     if database == "postgres":
         postgres, redis = Postgres(), Redis()
@@ -78,12 +82,42 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # Argon2 is slow by design, and most tests only need somebody signed in.
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    # Every test client would otherwise look through all static files.
+    settings.WHITENOISE_AUTOREFRESH = True
+    # Not the settings' own, which were read before this run had a directory.
+    directory = Path(os.environ["VAR_DIR"])
+    directory.mkdir(parents=True, exist_ok=True)
+    settings.MEDIA_ROOT = str(directory / "uploads")
     default = settings.DATABASES["default"]
     if default["ENGINE"].endswith("sqlite3"):
         # A file, as in production: connections of several threads lock one another
         # differently in memory.
-        path = Path(settings.VAR_DIR) / "tests.sqlite3"
+        path = directory / "tests.sqlite3"
         default.setdefault("TEST", {})["NAME"] = str(path)
+        _let_tests_empty_what_is_kept()
+
+
+def _let_tests_empty_what_is_kept() -> None:
+    """Put the triggers of SQLite aside while a test's tables are emptied.
+
+    PostgreSQL truncates, which its triggers do not mind.
+    """
+    from django.db import connection
+    from django.db.backends.sqlite3.operations import DatabaseOperations
+
+    flush = DatabaseOperations.sql_flush
+
+    def sql_flush(self: DatabaseOperations, *args: Any, **options: Any) -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+            triggers = cursor.fetchall()
+        return [
+            *(f"DROP TRIGGER {name}" for name, _sql in triggers),
+            *flush(self, *args, **options),
+            *(sql for _name, sql in triggers),
+        ]
+
+    DatabaseOperations.sql_flush = sql_flush  # type: ignore[assignment]
 
 
 def pytest_collection_modifyitems(

@@ -1,5 +1,6 @@
 """What the product reads from the environment, and what it refuses to start with."""
 
+import json
 import os
 import re
 import stat
@@ -7,7 +8,9 @@ import subprocess
 import sys
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 
+from accounts.models import User
 from config import environment
 from config.environment import BASE_DIR
 from config.testing.deployment import production_environment
@@ -34,7 +37,7 @@ CONTRACT = {
 def names_read() -> set[str]:
     sources = [BASE_DIR / "config" / name for name in ("environment.py", "settings.py")]
     code = "\n".join(path.read_text() for path in sources)
-    read = re.findall(r'\benv\.\w+\(\s*"([A-Z_]+)"', code)
+    read = re.findall(r'\benv\.\w+\(\s*"([A-Z0-9_]+)"', code)
     return {*read, *re.findall(r'\bsecret\("([A-Z_]+)"', code)}
 
 
@@ -74,7 +77,7 @@ def test_the_example_can_be_used_as_it_is(tmp_path):
 def test_every_variable_of_the_example_is_explained():
     block: list[str] = []
     for line in (BASE_DIR / ".env.example").read_text().splitlines():
-        if re.match(r"#[A-Z_]+=", line):
+        if re.match(r"#[A-Z0-9_]+=", line):
             assert block, f"{line} has no comment above it"
         elif line.startswith("# "):
             block.append(line)
@@ -94,9 +97,12 @@ def test_every_variable_of_the_example_is_explained():
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
         ({"ALLOWED_HOSTS": "chat.example.org,*"}, "ALLOWED_HOSTS"),
         ({"DATABASE_URL": "", "REDIS_URL": "redis://127.0.0.1:1/0"}, "DATABASE_URL"),
+        ({"ADMIN_SECRET": "too-short-to-be-random"}, "ADMIN_SECRET"),
         ({"PORT": "eight"}, "PORT"),
         ({"TRUSTED_PROXY_HOPS": "yes"}, "TRUSTED_PROXY_HOPS"),
         ({"LLM_IDLE_TIMEOUT": "soon"}, "LLM_IDLE_TIMEOUT"),
+        ({"JWT_ISSUERS": "https://django.example"}, "JWT_ISSUERS"),
+        ({"MFA_REQUIRED_ROLES": "admin,superviser"}, "MFA_REQUIRED_ROLES"),
     ],
 )
 def test_production_refuses_with_one_line(tmp_path, change, name):
@@ -195,3 +201,105 @@ def test_the_environment_of_the_tests_is_nobodys(settings):
     assert settings.LLM_PROVIDER == "demo"
     assert str(BASE_DIR) not in str(settings.VAR_DIR)
     assert os.environ["ENV_FILE"] == os.devnull
+
+
+ISSUER = {
+    "issuer": "https://django.example",
+    "audience": "tertulia",
+    "algorithms": ["HS256"],
+    "key": "a secret of thirty-two characters, or more",
+    "user": "match",
+}
+PUBLISHED = {"jwks_url": "https://django.example/keys.json", "algorithms": ["RS256"]}
+
+
+def read_issuers(monkeypatch, *entries):
+    monkeypatch.setenv("JWT_ISSUERS", json.dumps(entries))
+    return environment.jwt_issuers("tertulia")
+
+
+def without(*names, **changes):
+    return {k: v for k, v in (ISSUER | changes).items() if k not in names}
+
+
+def test_it_accepts_no_other_issuer_by_default(monkeypatch):
+    monkeypatch.delenv("JWT_ISSUERS", raising=False)
+
+    assert environment.jwt_issuers("tertulia") == []
+
+
+def test_it_reads_other_issuers(monkeypatch):
+    other = without("key", issuer="https://b.example", claim="sub", **PUBLISHED)
+
+    issuers = read_issuers(monkeypatch, ISSUER, other)
+
+    assert issuers == [ISSUER | {"claim": "email"}, other]
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        [],
+        without("issuer"),
+        without("audience"),
+        without("algorithms"),
+        without("user"),
+        without("key"),
+        ISSUER | PUBLISHED,
+        ISSUER | {"algorithm": "HS256"},
+        ISSUER | {"issuer": 5},
+        ISSUER | {"issuer": ""},
+        ISSUER | {"issuer": "x" * 256},
+        ISSUER | {"issuer": "tertulia"},
+        ISSUER | {"audience": ["tertulia"]},
+        ISSUER | {"algorithms": []},
+        ISSUER | {"algorithms": "HS256"},
+        ISSUER | {"algorithms": ["none"]},
+        ISSUER | {"algorithms": ["HS256", "none"]},
+        ISSUER | {"algorithms": ["RS256"]},
+        ISSUER | {"algorithms": [["HS256"]]},
+        ISSUER | {"key": "short"},
+        ISSUER | {"algorithms": ["HS512"]},
+        ISSUER | {"key": "-----BEGIN PUBLIC KEY-----" + "x" * 40},
+        ISSUER | {"user": "trust"},
+        ISSUER | {"claim": "name"},
+        without("key", **PUBLISHED | {"algorithms": ["HS256"]}),
+        without("key", **PUBLISHED | {"jwks_url": "file:///etc/passwd"}),
+    ],
+)
+def test_it_refuses_issuers_that_cannot_be_trusted(monkeypatch, entry):
+    with pytest.raises(ImproperlyConfigured, match=r"^JWT_ISSUERS.*\.$"):
+        read_issuers(monkeypatch, entry)
+
+
+def test_it_refuses_an_issuer_that_is_named_twice(monkeypatch):
+    with pytest.raises(ImproperlyConfigured, match="once"):
+        read_issuers(monkeypatch, ISSUER, ISSUER)
+
+
+def test_production_fetches_keys_over_https_only(monkeypatch):
+    plain = without("key", **PUBLISHED | {"jwks_url": "http://django.example/keys"})
+    assert read_issuers(monkeypatch, plain)
+
+    monkeypatch.setenv("DEBUG", "false")
+
+    with pytest.raises(ImproperlyConfigured, match="https"):
+        read_issuers(monkeypatch, plain)
+
+
+def test_it_knows_every_role():
+    assert list(environment.ROLES) == User.Role.values
+
+
+def test_it_reads_the_roles_that_need_a_second_factor(monkeypatch):
+    monkeypatch.setenv("MFA_REQUIRED_ROLES", " admin, supervisor")
+
+    assert environment.required_roles() == ["admin", "supervisor"]
+
+
+@pytest.mark.parametrize("roles", ["Admin", "superviser", "admin;worker", "admin,,x"])
+def test_it_refuses_roles_there_are_not(monkeypatch, roles):
+    monkeypatch.setenv("MFA_REQUIRED_ROLES", roles)
+
+    with pytest.raises(ImproperlyConfigured, match=r"^MFA_REQUIRED_ROLES.*\.$"):
+        environment.required_roles()

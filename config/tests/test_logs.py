@@ -2,12 +2,17 @@
 
 import io
 import logging
+import subprocess
+import sys
 
 import pytest
 import structlog
 from django.test import RequestFactory
 
+from accounts.origin import Origin, coming_from
 from config import logs
+from config.environment import BASE_DIR
+from config.testing.server import bare_environment
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 
@@ -92,3 +97,131 @@ def test_it_leaves_ordinary_words_alone(lines):
     logger.info("reply finished", extra={"tokens": 12, "note": "a token of 3 words"})
 
     assert 'event="reply finished" tokens=12 note="a token of 3 words"' in written()[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "POST password1=s3cr3t&password2=s3cr3t",
+        "{'current_password': 's3cr3t', 'new_password': 's3cr3t'}",
+        '{"totp": "s3cr3t", "recovery_code": "s3cr3t"}',
+        "X-Admin-Key: s3cr3t",
+        "Internal Server Error: /setup/s3cr3t",
+        "GET /accounts/password/reset/key/2-s3cr3t/",
+        "GET /accounts/confirm-email/s3cr3t/",
+        "set-cookie: __Host-session=s3cr3t; Path=/",
+    ],
+)
+def test_it_hides_what_forms_headers_and_links_carry(lines, text):
+    logger, written = lines
+
+    logger.error(text, extra={"cause": text})
+
+    assert "s3cr3t" not in written()[0]
+
+
+def test_it_cuts_what_is_too_long(lines):
+    logger, written = lines
+
+    logger.info("signed in", extra={"user_agent": "x" * 1_000_000})
+
+    (line,) = written()
+    assert len(line) < 2 * logs.LONGEST
+    assert "(1000000 characters)" in line
+
+
+def test_it_hides_what_is_cut_in_the_middle(lines):
+    logger, written = lines
+
+    logger.info("x" * (logs.LONGEST - 20) + f" bearer {'s3cr3t' * 10}")
+
+    assert "s3cr3t" not in written()[0]
+
+
+def test_every_line_says_to_which_request_it_belongs(lines):
+    logger, written = lines
+
+    with coming_from(Origin("192.0.2.7", "a-request")):
+        logger.info("inside")
+        logger.info("its own", extra={"request_id": "another"})
+    logger.info("outside")
+
+    inside, own, outside = written()
+    assert "request_id=a-request" in inside
+    assert "request_id=another" in own
+    assert "request_id" not in outside
+
+
+def test_what_is_true_and_false_can_be_told(lines):
+    logger, written = lines
+
+    logger.info("changed", extra={"old": True, "new": False})
+
+    assert "old=true new=false" in written()[0]
+
+
+def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=BASE_DIR,
+        env={**bare_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+WRITE = """
+import logging, logging.config
+from config import logs
+logs.FILE_BYTES = 2000
+logs.configure({"directory": %r, "level": "INFO"})
+for number in range(200):
+    for name in ("auth", "audit", "app"):
+        logging.getLogger(f"tertulia.{name}").info("line of %%s, %%d", name, number)
+logging.getLogger("somebody.else").info("line of app, too")
+"""
+
+
+def test_files_are_rotated_and_each_has_its_own_lines(tmp_path):
+    done = run(WRITE % str(tmp_path / "logs"), VAR_DIR=str(tmp_path))
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    for name in ("auth", "audit", "app"):
+        files = sorted((tmp_path / "logs").glob(f"{name}.log*"))
+        assert len(files) == 1 + logs.FILES_KEPT
+        assert all(file.stat().st_size <= 2000 for file in files)
+        written = "".join(file.read_text() for file in files).splitlines()
+        assert {f"line of {name}" in line for line in written} == {True}
+        assert f'event="line of {name}, 199"' in "".join(written)
+
+
+def test_without_a_directory_lines_go_to_the_console(tmp_path):
+    done = run(WRITE % "", VAR_DIR=str(tmp_path))
+
+    lines = done.stdout.splitlines()
+    assert (len(lines), done.stderr) == (601, "")
+    assert all(line.startswith("timestamp=") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["file/logs", "taken"])
+def test_a_directory_that_cannot_be_written_stops_the_start(tmp_path, name):
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "audit.log").mkdir(parents=True)
+
+    done = subprocess.run(
+        [sys.executable, "manage.py", "serve"],
+        cwd=BASE_DIR,
+        env={
+            **bare_environment(),
+            "VAR_DIR": str(tmp_path / "var"),
+            "LOG_DIR": str(tmp_path / name),
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("LOG_DIR: ")

@@ -148,6 +148,28 @@ def test_it_takes_no_compression_from_sockets(shared_server):
     assert asyncio.run(extensions()) is None
 
 
+def test_a_client_that_reads_slowly_gets_every_byte(shared_server):
+    path = "/static/drf_spectacular_sidecar/redoc/bundles/redoc.standalone.js"
+    with urllib.request.urlopen(f"{shared_server.url}{path}", timeout=10) as response:
+        expected = response.read()
+    received = bytearray()
+    with socket.socket() as client:
+        # Far less than the file: the server cannot send it at once.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(10)
+        client.connect(("127.0.0.1", shared_server.port))
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+        client.sendall(request.encode())
+        time.sleep(0.3)
+        while data := client.recv(65536):
+            received += data
+
+    head, _, body = bytes(received).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert len(expected) > 500_000
+    assert body == expected
+
+
 def test_an_unknown_socket_is_refused_without_noise(shared_server):
     async def status() -> int:
         try:

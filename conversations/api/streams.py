@@ -1,6 +1,5 @@
 """Replies as HTTP answers: event streams, plain text streams, and one JSON object."""
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -9,10 +8,10 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 
 from conversations import errors, events, relay
-from conversations.database import in_database, release
 from conversations.models import Message
 from conversations.rendering import dumps, message_json, sse
 from conversations.turns import Turn
+from database.threads import in_database, release
 
 #: Seconds of silence after which a comment keeps proxies from closing the stream.
 KEEP_ALIVE = 15.0
@@ -27,7 +26,7 @@ def event_stream(
     async def body() -> AsyncGenerator[str, None]:
         for event in first:
             yield sse(event)
-        async with aclosing(_steps(message_id, after)) as steps:
+        async with aclosing(relay.follow(message_id, after, KEEP_ALIVE)) as steps:
             async for step in steps:
                 yield ": keep-alive\n\n" if step is None else sse(step)
         yield DONE
@@ -39,7 +38,7 @@ def text_stream(turn: Turn) -> StreamingHttpResponse:
     """Answer with the reply's plain text in chunks."""
 
     async def body() -> AsyncGenerator[str, None]:
-        async with aclosing(_steps(turn.reply.pk, 0)) as steps:
+        async with aclosing(relay.follow(turn.reply.pk, 0, KEEP_ALIVE)) as steps:
             async for step in steps:
                 match step:
                     case None:
@@ -60,7 +59,7 @@ def finished_turn(turn: Turn, status: int) -> StreamingHttpResponse:
     """
 
     async def body() -> AsyncGenerator[str, None]:
-        async with aclosing(_steps(turn.reply.pk, 0)) as steps:
+        async with aclosing(relay.follow(turn.reply.pk, 0, KEEP_ALIVE)) as steps:
             async for step in steps:
                 if step is None:
                     yield " "
@@ -93,28 +92,6 @@ def plain_chunk(text: str) -> str:
         for line in lines
     )
     return "\n".join(framed) + "\n\n"
-
-
-async def _steps(
-    message_id: UUID, after: int
-) -> AsyncGenerator[events.Event | None, None]:
-    """Yield the events of a reply, and None after every KEEP_ALIVE of silence."""
-    async with aclosing(relay.follow(message_id, after)) as source:
-        upcoming = asyncio.ensure_future(anext(source, None))
-        try:
-            while True:
-                await asyncio.wait((upcoming,), timeout=KEEP_ALIVE)
-                if not upcoming.done():
-                    yield None
-                    continue
-                event = upcoming.result()
-                if event is None:
-                    return
-                upcoming = asyncio.ensure_future(anext(source, None))
-                yield event
-        finally:
-            upcoming.cancel()
-            await asyncio.wait((upcoming,))
 
 
 def _stream(

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from conversations.api import views
+from conversations.api import operator, views
 
 urlpatterns = [
     path("conversations", views.Conversations.as_view()),
@@ -19,4 +19,5 @@ urlpatterns = [
     path("messages/<uuid:pk>/stream", views.ReplyStream.as_view()),
     path("chat/stream", views.ChatStream.as_view()),
     path("chat/history", views.ChatHistory.as_view()),
+    path("admin/metrics", operator.MetricsView.as_view(), name="api_metrics"),
 ]

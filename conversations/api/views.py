@@ -1,10 +1,10 @@
 """Conversations, messages and replies over REST and server-sent events."""
 
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.http import HttpResponseBase
+from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -14,13 +14,16 @@ from drf_spectacular.utils import (
     extend_schema_view,
 )
 from rest_framework import generics
+from rest_framework.exceptions import APIException
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import ErrorSerializer
 from accounts.bearer import signed_in
-from conversations import errors, events, generations, lifecycle, turns
+from accounts.models import User
+from conversations import access, errors, events, generations, lifecycle, turns
 from conversations.api import serializers as shapes
 from conversations.api.streams import (
     event_stream,
@@ -39,6 +42,7 @@ REFUSALS = {
 }
 NOT_YOURS = {status: REFUSALS[status] for status in (401, 404)}
 EVENT_STREAM = {(200, "text/event-stream"): OpenApiTypes.STR}
+Q = TypeVar("Q", ConversationQuerySet, MessageQuerySet)
 LIMIT = OpenApiParameter("limit", int, description="At most 200.")
 
 
@@ -50,38 +54,75 @@ def limit_in(request: Request, default: int = 50) -> int:
 
 
 class OwnConversations(generics.GenericAPIView[Conversation]):
-    """Conversations of the person who asks; of others, none exist."""
+    """Conversations that the person who asks may read, or, to change them, owns."""
 
     queryset = Conversation.objects.none()
     serializer_class = shapes.ConversationShape
 
     def get_queryset(self) -> ConversationQuerySet:
-        return (
-            Conversation.objects.owned_by(signed_in(self.request))
-            .select_related("character", "model")
-            .with_unread()
-        )
+        whole = Conversation.objects.select_related("character", "model").with_unread()
+        return _allowed(self.request, whole)
+
+    def get_object(self) -> Conversation:
+        try:
+            return super().get_object()
+        except Http404:
+            asked = Conversation.objects.filter(pk=self.kwargs["pk"])
+            raise access.refusal(signed_in(self.request), asked) from None
 
 
 class OwnMessages(generics.GenericAPIView[Message]):
-    """Messages of the person who asks, in whichever of their conversations."""
+    """Messages that the person who asks may read, or, to change them, owns."""
 
     queryset = Message.objects.none()
     serializer_class = shapes.MessageShape
 
     def get_queryset(self) -> MessageQuerySet:
-        return Message.objects.owned_by(signed_in(self.request)).select_related(
-            "generation"
-        )
+        whole = Message.objects.select_related("generation", "conversation")
+        return _allowed(self.request, whole)
+
+    def get_object(self) -> Message:
+        try:
+            message = super().get_object()
+        except Http404:
+            asked = Message.objects.filter(pk=self.kwargs["pk"])
+            raise access.refusal(signed_in(self.request), asked) from None
+        access.note_reading(signed_in(self.request), message.conversation)
+        return message
+
+
+def _allowed(request: Request, objects: Q) -> Q:
+    user = signed_in(request)
+    is_reading = request.method in SAFE_METHODS
+    return objects.visible_to(user) if is_reading else objects.owned_by(user)
 
 
 @extend_schema_view(
     get=extend_schema(
         summary="List your conversations",
-        responses={200: shapes.ConversationShape(many=True), 401: REFUSALS[401]},
+        description="With `user`, those of somebody you see: a worker of your team, or "
+        "as an administrator anybody.",
+        parameters=[OpenApiParameter("user", OpenApiTypes.UUID)],
+        responses={
+            200: shapes.ConversationShape(many=True),
+            400: REFUSALS[400],
+            **NOT_YOURS,
+        },
     )
 )
 class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
+    def get_queryset(self) -> ConversationQuerySet:
+        user, asked = signed_in(self.request), self.request.query_params.get("user")
+        if asked is None:
+            return super().get_queryset().owned_by(user)
+        try:
+            owner = User.objects.visible_to(user).get(pk=UUID(asked))
+        except ValueError:
+            raise errors.Invalid("user must be the id of a user.") from None
+        except User.DoesNotExist:
+            raise errors.NotFound from None
+        return super().get_queryset().owned_by(owner)
+
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         page = self.paginate_queryset(self.get_queryset()) or []
         return self.get_paginated_response([conversation_json(c) for c in page])
@@ -108,7 +149,9 @@ class OneConversation(OwnConversations):
         responses={200: shapes.ConversationShape, **NOT_YOURS},
     )
     def get(self, request: Request, pk: UUID) -> Response:
-        return Response(conversation_json(self.get_object()))
+        conversation = self.get_object()
+        access.note_opening(signed_in(request), conversation)
+        return Response(conversation_json(conversation))
 
     @extend_schema(
         summary="Rename or pin a conversation",
@@ -183,6 +226,7 @@ class Messages(OwnConversations):
         leaf = conversation.head_id
         if before := request.query_params.get("before"):
             leaf = _parent_of(before, conversation)
+        access.note_reading(signed_in(request), conversation)
         messages = Message.objects.shown(leaf, limit)
         has_more = bool(messages) and messages[0].parent_id is not None
         here = request.build_absolute_uri(reverse("conversation-messages", args=[pk]))
@@ -204,8 +248,14 @@ class Messages(OwnConversations):
         responses={200: shapes.TurnShape, 201: shapes.TurnShape, **REFUSALS},
     )
     def post(self, request: Request, pk: UUID) -> HttpResponseBase:
-        new = shapes.NewMessage(data=request.data)
-        new.is_valid(raise_exception=True)
+        try:
+            new = shapes.NewMessage(data=request.data)
+            new.is_valid(raise_exception=True)
+        except APIException:
+            # To whom this is not open it does not say what a message looks like;
+            # of a good one `turns.open` finds out by itself.
+            self.get_object()
+            raise
         turn = turns.open(signed_in(request), pk, **new.validated_data)
         return answer_turn(request, turn, 201 if turn.is_new else 200)
 

@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
-from unittest import mock
 
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient, TestCase, override_settings
@@ -65,10 +64,6 @@ class ReplyTestCase(TestCase):
     user: User
     conversation: Conversation
 
-    def setUp(self) -> None:
-        # Every text is an event of its own, however fast they come.
-        self.enterContext(mock.patch.object(relay, "MIN_WINDOW", 0))
-
     @classmethod
     def setUpTestData(cls) -> None:
         cls.user = alice()
@@ -78,7 +73,6 @@ class ReplyTestCase(TestCase):
         # A test may end, and its event loop with it, before a reply has begun.
         generations._runs.clear()
         relay.live.clear()
-        relay._dirty.clear()
 
     async def open(self, content: str = "Hello", **fields: Any) -> Turn:
         """Open a turn and begin to write its reply."""

@@ -197,15 +197,7 @@ class Socket:
     connection: ClientConnection
 
     def __init__(self, server: Server, token: str) -> None:
-        self._opened = connect(
-            f"{server.websocket_url}/ws/",
-            additional_headers={"Authorization": f"Bearer {token}"},
-            compression=None,
-            max_size=None,
-            open_timeout=PATIENCE,
-            close_timeout=5,
-            proxy=None,
-        )
+        self._opened = _connect(server, "/ws/", {"Authorization": f"Bearer {token}"})
 
     def __enter__(self) -> Self:
         self.connection = self._opened.__enter__()
@@ -264,6 +256,26 @@ class Socket:
                 self.connection.recv(max(0.01, deadline - time.monotonic()))
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd else None
+
+
+class PageSocket(Socket):
+    """A browser at `/ws/pages/`."""
+
+    def __init__(self, server: Server, session_key: str) -> None:
+        headers = {"Cookie": f"session={session_key}", "Origin": server.url}
+        self._opened = _connect(server, "/ws/pages/", headers)
+
+
+def _connect(server: Server, path: str, headers: dict[str, str]) -> ClientConnection:
+    return connect(
+        f"{server.websocket_url}{path}",
+        additional_headers=headers,
+        compression=None,
+        max_size=None,
+        open_timeout=PATIENCE,
+        close_timeout=5,
+        proxy=None,
+    )
 
 
 def _drop(connection: socket.socket, with_reset: bool) -> None:

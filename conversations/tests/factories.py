@@ -9,7 +9,7 @@ from django.utils import timezone
 from accounts.models import User
 from characters.models import Character
 from conversations.models import Conversation, Generation, Message
-from conversations.workers import this_worker
+from database.workers import this_worker
 
 #: The birthdate of somebody who may talk with everyone.
 ADULT = date(1990, 5, 17)

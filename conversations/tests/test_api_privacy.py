@@ -5,8 +5,8 @@ import uuid
 
 from django.test import TestCase
 
-from accounts.models import User
-from accounts.tests.factories import ada, alice, bearer, charlie, sofia
+from accounts.models import Team, User
+from accounts.tests.factories import alice, bearer, charlie, sofia
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.factories import answer, make_conversation, say
 from llm.testing import scripted
@@ -43,7 +43,11 @@ class PrivacyTests(TestCase):
         cls.reply = answer(cls.conversation, "Secret", "interrupted")
         cls.live = make_conversation(user)
         cls.writing = answer(cls.live, "Secret", "streaming")
-        cls.strangers = [bearer(make()) for make in (charlie, sofia, ada)]
+        # Sofía has a team, and Alice is not in it.
+        cls.strangers = [
+            bearer(charlie()),
+            bearer(sofia(team=Team.objects.create(name="Another"))),
+        ]
 
     def call(self, method, path, body, pk, token=None):
         body = json.dumps(body).replace("{}", str(pk)) if body else ""

@@ -12,12 +12,13 @@ from django.test import TestCase
 from django.utils import timezone
 
 from accounts.tests.factories import alice
-from conversations import checkpoints, generations, workers
+from conversations import checkpoints, generations
 from conversations.checkpoints import Checkpoint, recover
 from conversations.models import Generation, Message
 from conversations.tests.cases import ReplyTestCase, everything, first, text_of, until
 from conversations.tests.factories import answer, make_conversation, say
-from conversations.workers import is_dead, this_worker
+from database import workers
+from database.workers import is_dead, this_worker
 from llm.models import DailyUsage, UsageRecord
 from llm.testing import scripted
 

@@ -6,6 +6,7 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
+from accounts.models import AuditEvent
 from conversations import checkpoints, generations, lifecycle, relay, turns
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.cases import (
@@ -136,7 +137,7 @@ class EndTests(ReplyTestCase):
             scripted(
                 "A quiet evening. " * 6, "A naked", " child " * 20, "went on"
             ) as s,
-            self.assertLogs("tertulia.audit", "WARNING") as logs,
+            self.assertLogs("tertulia.audit", "INFO") as logs,
         ):
             turn = await self.open()
             events = await everything(turn.reply.pk)
@@ -144,14 +145,13 @@ class EndTests(ReplyTestCase):
         reply = await self.stored(turn.reply)
         assert (reply.status, events[-1].code) == ("failed", "blocked_content")
         assert "child" not in reply.content + text_of(events)
-        assert "naked" not in str(logs.output)
+        event = await AuditEvent.objects.aget(action="reply.blocked")
+        assert event.object_id == str(reply.pk)
+        assert "naked" not in str(logs.output) + str(event.details)
         assert s.finished == 0
 
     async def test_it_breaks_off_a_short_reply_too(self):
-        with (
-            scripted("a naked child"),
-            self.assertLogs("tertulia.audit", "WARNING"),
-        ):
+        with scripted("a naked child"):
             turn = await self.open()
             await everything(turn.reply.pk)
 

@@ -83,7 +83,7 @@ class StartTests(PageTestCase):
         page = self.start()
 
         self.assertContains(page, "for adults", status_code=403)
-        self.assertContains(page, 'href="/profile"', status_code=403)
+        self.assertContains(page, 'href="/settings/profile"', status_code=403)
         assert not self.user.conversations.filter(character="vera").exists()
 
     def test_it_sends_strangers_to_sign_in_and_back_to_the_character(self):

@@ -1,6 +1,8 @@
 """Following: from any number, live or ended, nothing is missed and nothing repeated."""
 
 import asyncio
+import time
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from unittest import mock
 
@@ -18,9 +20,28 @@ from conversations.tests.cases import (
     until,
 )
 from conversations.tests.factories import answer, say
+from llm import catalog
 from llm.testing import scripted
+from llm.types import ChatRequest, Chunk
 
 TEXTS = ("Once", " upon", " a", " time")
+
+
+class Buffered:
+    """A model that sends a letter each millisecond, whoever reads or not."""
+
+    name = "buffered"
+    is_buffered = True
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
+        begun, rest = time.monotonic(), "abcdefghijklmnopqrstuvwxyz"
+        while rest:
+            await asyncio.sleep(0.001)
+            due = int((time.monotonic() - begun) * 1000) - (26 - len(rest))
+            if due > 0:
+                yield Chunk(rest[:due])
+                rest = rest[due:]
+        yield Chunk(finish_reason="stop")
 
 
 class LiveTests(ReplyTestCase):
@@ -53,7 +74,6 @@ class LiveTests(ReplyTestCase):
             live = relay.live[turn.reply.pk]
             await until(lambda: live.seq == 2)
             live.write(" (more)")
-            live.flush()
             late = asyncio.create_task(everything(turn.reply.pk))
             await asyncio.sleep(0.01)
             gate.set()
@@ -107,11 +127,11 @@ class LiveTests(ReplyTestCase):
 
         assert reply.content == "Once upon a time"
 
-    async def test_it_joins_what_many_replies_write_and_loses_nothing(self):
+    async def test_it_joins_what_comes_while_many_replies_are_written(self):
         others = [mock.Mock() for _ in range(60)]
         with (
             mock.patch.dict(relay.live, {id(other): other for other in others}),
-            scripted(*"abcdefghijklmnopqrstuvwxyz", delay=0.001),
+            mock.patch.object(catalog, "stand_in", Buffered()),
         ):
             turn = await self.open()
             events = await everything(turn.reply.pk)
@@ -119,6 +139,18 @@ class LiveTests(ReplyTestCase):
         assert text_of(events) == "abcdefghijklmnopqrstuvwxyz"
         assert len(events) < 20
         assert [event.seq for event in events] == list(range(1, len(events) + 1))
+
+    async def test_one_timer_ends_the_pauses_of_all_replies(self):
+        loop = asyncio.get_running_loop()
+        with mock.patch.object(loop, "call_later", wraps=loop.call_later) as timers:
+            pauses = [asyncio.create_task(relay.pause()) for _ in range(20)]
+            await asyncio.sleep(0)
+            pauses[0].cancel()  # Stop ends one of them
+            ended = await asyncio.gather(*pauses, return_exceptions=True)
+
+        assert isinstance(ended[0], asyncio.CancelledError)
+        assert ended[1:] == [None] * 19
+        assert sum(call.args[1] is relay._go_on for call in timers.mock_calls) == 1
 
     async def test_it_gives_all_there_is_to_who_saw_more_than_there_is(self):
         gate = asyncio.Event()

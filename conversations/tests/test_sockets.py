@@ -1,11 +1,14 @@
 """Who may open a socket, and for how long."""
 
+from datetime import timedelta
 from unittest import mock
 
+from allauth.usersessions.models import UserSession
 from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session as BrowserSession
 from django.db import OperationalError
 from django.test import override_settings
+from django.utils import timezone
 
 from accounts import sessions
 from accounts.bearer import session_of
@@ -125,7 +128,11 @@ class PageHandshakeTests(SocketTestCase):
         assert await self.refused_with("/ws/pages/", headers) == 4401
 
     async def test_it_does_not_take_a_token(self):
-        headers = [*await make_headers(self.user), (b"origin", b"http://localhost")]
+        headers = [
+            *await make_headers(self.user),
+            (b"origin", b"http://localhost"),
+            (b"host", b"localhost"),
+        ]
 
         assert await self.refused_with("/ws/pages/", headers) == 4401
 
@@ -198,6 +205,23 @@ class EndTests(SocketTestCase):
                 assert await socket.hears_nothing()
                 await socket.command("ping")
                 assert await socket.next() == {"type": "pong"}
+
+    async def test_it_notes_that_a_session_is_in_use(self):
+        cookie = await make_cookie(self.user)
+        headers = await make_headers(self.user)
+        long_ago = timezone.now() - timedelta(days=1)
+        await Session.objects.aupdate(last_seen_at=long_ago)
+        await UserSession.objects.aupdate(last_seen_at=long_ago)
+
+        with mock.patch.object(sockets, "NOTE_SECONDS", 0):
+            async with (
+                self.connected("/ws/", headers),
+                self.connected("/ws/pages/", cookie) as socket,
+            ):
+                assert await socket.hears_nothing()
+
+        assert (await Session.objects.aget()).last_seen_at > long_ago
+        assert (await UserSession.objects.aget()).last_seen_at > long_ago
 
     async def test_it_forgets_a_socket_that_left(self):
         async with self.connected("/ws/", await make_headers(self.user)):

@@ -9,6 +9,7 @@ from django.test import TestCase, override_settings
 from django.utils import timezone
 
 from accounts.errors import RateLimited, Refusal
+from accounts.models import AuditEvent
 from accounts.tests.factories import alice, charlie
 from conversations import errors, generations, lifecycle, turns
 from conversations.models import Conversation, Generation, Message
@@ -184,13 +185,20 @@ class RefusalTests(TurnTestCase):
         assert (refusal.status, refusal.code) == (403, "age_restricted")
 
     def test_it_refuses_content_that_is_never_allowed(self):
-        with self.assertLogs("tertulia.audit", "WARNING") as logs:
+        with self.assertLogs("tertulia.audit", "INFO") as logs:
             refusal = self.assert_refused(
                 errors.BlockedContent, self.open, "a naked child"
             )
         assert (refusal.status, refusal.code) == (403, "blocked_content")
         assert refusal.body["rule"] == "sexual_content_with_minors"
         assert "naked" not in str(logs.output)
+        # What was rolled back took only the message along.
+        event = AuditEvent.objects.get(action="message.blocked")
+        assert (event.actor, event.details) == (
+            self.user,
+            {"rule": refusal.body["rule"]},
+        )
+        assert event.object_id == str(self.conversation.pk)
 
     def test_it_refuses_when_no_units_are_left(self):
         DailyUsage.objects.create(

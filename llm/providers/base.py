@@ -55,6 +55,7 @@ class BaseProvider(ABC):
     """A provider as the catalog keeps it: made from settings, shared, given back."""
 
     name: str
+    is_buffered = False
 
     @classmethod
     @abstractmethod
@@ -85,6 +86,7 @@ class RemoteProvider(BaseProvider):
     30 MiB to load; they are used where neither matters.
     """
 
+    is_buffered = True
     #: Where replies are asked for, and with which headers.
     url = ""
     headers: Mapping[str, str] = {}

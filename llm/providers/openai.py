@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.conf import settings
 
+from llm.errors import ProviderError
 from llm.providers.base import LIST_SECONDS, RemoteProvider
 from llm.providers.decoding import EventStream
 from llm.providers.failures import from_status
@@ -67,6 +68,11 @@ class OpenAIProvider(RemoteProvider):
         except openai.APIStatusError as error:
             headers = error.response.headers
             raise from_status(error.status_code, error.body, headers) from error
+        except openai.APITimeoutError as error:
+            raise ProviderError("provider_timeout", error) from error
+        except openai.APIConnectionError as error:
+            # The client hides which system error it was.
+            raise ProviderError("provider_unavailable", error) from error
         except Exception as error:
             raise self.explain(error) from error
 

@@ -1,26 +1,25 @@
-// What every page shares: the choice of light.
+// What every page shares: the choice of light, in the cookie the server reads.
 
 const root = document.documentElement;
-const choices = document.querySelectorAll("[data-choose-theme]");
+const choices = document.querySelectorAll('button[name="theme"]');
 
 function show() {
   const current = root.dataset.theme ?? "auto";
   for (const choice of choices) {
-    choice.setAttribute("aria-pressed", String(choice.dataset.chooseTheme === current));
+    choice.setAttribute("aria-pressed", String(choice.value === current));
   }
 }
 
 for (const choice of choices) {
-  choice.addEventListener("click", () => {
-    const theme = choice.dataset.chooseTheme;
-    if (theme === "auto") delete root.dataset.theme;
-    else root.dataset.theme = theme;
-    try {
-      if (theme === "auto") localStorage.removeItem("theme");
-      else localStorage.setItem("theme", theme);
-    } catch { /* then it lasts as long as the page */ }
+  choice.addEventListener("click", (event) => {
+    event.preventDefault();
+    if (choice.value === "auto") delete root.dataset.theme;
+    else root.dataset.theme = choice.value;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `theme=${choice.value}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
     show();
   });
 }
 
-show();
+// On a phone the list of settings is wider than the screen.
+document.querySelector(".settings-nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

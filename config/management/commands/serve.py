@@ -41,6 +41,7 @@ class Command(BaseCommand):
         finally:
             connections.close_all()
 
+        from accounts import chores
         from config.asgi import application
         from conversations import generations
 
@@ -50,6 +51,7 @@ class Command(BaseCommand):
         # What is loaded stays: the collector need not walk it again for every reply.
         gc.collect()
         gc.freeze()
+        beside = chores.start()
         server.Server(
             application,
             listener,
@@ -58,6 +60,8 @@ class Command(BaseCommand):
             drain_seconds=settings.DRAIN_SECONDS,
             ready=lambda: self._greet(link),
         ).run()
+        # Before the pool of connections is closed under it.
+        chores.end(beside)
         connections.close_all()
         if close_pool := getattr(connection, "close_pool", None):
             close_pool()

@@ -8,6 +8,7 @@ connections that died, is done here around each piece of work.
 
 import asyncio
 import contextvars
+import select
 import threading
 import time
 from collections.abc import Callable
@@ -31,8 +32,6 @@ THREADS = {"sqlite": 1, "postgresql": 2}
 
 _executor: ThreadPoolExecutor | None = None
 _thread = threading.local()
-# When a connection failed last: those of the other threads have to prove themselves.
-_failed_at = float("-inf")
 
 
 def use_own_threads() -> None:
@@ -62,18 +61,29 @@ def release() -> None:
 
 
 def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    global _failed_at
     if connection.in_atomic_block:  # a test's transaction
         return work(*args, **kwargs)
     now = time.monotonic()
-    used_at = getattr(_thread, "used_at", now)
-    if now - used_at > TRUSTED_SECONDS or used_at <= _failed_at:
-        # Django's own flag; it is asked for the next time the connection is used.
-        connection.health_check_done = False  # type: ignore[attr-defined]
+    if connection.vendor == "postgresql":
+        is_old = now - getattr(_thread, "used_at", now) > TRUSTED_SECONDS
+        if is_old or _is_told_something():
+            connection.close()  # the pool gives one that it has tried
     _thread.used_at = now
     try:
         return work(*args, **kwargs)
     except Outage:
-        _failed_at = time.monotonic()
         connection.close_if_unusable_or_obsolete()
         raise
+
+
+def _is_told_something() -> bool:
+    """Whether PostgreSQL has sent something unasked: mostly, that it is going.
+
+    Asking the kernel costs a hundredth of asking PostgreSQL.
+    """
+    opened: Any = connection.connection
+    if opened is None or opened.closed:
+        return False
+    poll = select.poll()
+    poll.register(opened.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -1,4 +1,4 @@
-"""Which process writes a reply, and whether that process can still be alive."""
+"""Which process does a piece of work, and whether that process can still be alive."""
 
 import os
 import socket

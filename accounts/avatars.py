@@ -1,0 +1,110 @@
+"""The files of avatars: one for a row, which always names one that is there.
+
+It serves every model with an `avatar`. What a picture has to be is `pictures.py`'s;
+who may change it, the caller's.
+"""
+
+import logging
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import models, transaction
+from django.shortcuts import get_object_or_404
+
+from accounts.errors import StorageUnavailable
+
+logger = logging.getLogger("tertulia.app")
+
+
+def put(owner: models.Model, file: IO[bytes]) -> None:
+    """Make a picture out of `file` the avatar of the row `owner`.
+
+    Raises AvatarTooLarge, AvatarUnreadable, StorageUnavailable, and Http404 when the
+    row has been deleted; then the old avatar stays as it was.
+    """
+    content = picture(file)
+    with reaching_storage():
+        # Before the transaction: a slow storage must not hold the row.
+        name = default_storage.save(f"{_folder(owner)}{content.name}", content)
+    try:
+        _point(owner, name)
+    except BaseException:
+        _discard(name)
+        raise
+
+
+def remove(owner: models.Model) -> None:
+    """Leave the row `owner` without an avatar; nothing happens if it has none."""
+    _point(owner, "")
+
+
+def picture(file: IO[bytes]) -> ContentFile:
+    """Return the picture of an upload, under a name nobody can guess."""
+    # Pillow takes 5 MiB, and many processes never see a picture.
+    from accounts import pictures
+
+    return ContentFile(pictures.face(file), f"{secrets.token_hex(16)}.webp")
+
+
+@contextmanager
+def reaching_storage() -> Iterator[None]:
+    """Turn what storages raise into StorageUnavailable."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("storage unavailable", extra={"cause": repr(error)})
+        raise StorageUnavailable from error
+
+
+@contextmanager
+def replacing(owner: models.Model) -> Iterator[None]:
+    """Remove the file of the row `owner` if it has another one afterwards.
+
+    For forms that store row and file themselves, in a transaction.
+    """
+    before = _locked(owner).values_list("avatar", flat=True).first() or ""
+    with reaching_storage():
+        yield
+    if owner.avatar.name != before:  # type: ignore[attr-defined]
+        discard_on_commit(before)
+
+
+def discard_on_commit(name: str) -> None:
+    """Remove a file that no row points to once this transaction is committed."""
+    if name:
+        transaction.on_commit(lambda: _discard(name))
+
+
+def discard_with_row(instance: Any, **_signal: Any) -> None:
+    """Remove the avatar of a row that is being deleted, a moment-old one included."""
+    discard_on_commit(_locked(instance).values_list("avatar", flat=True).first() or "")
+
+
+def _point(owner: Any, name: str) -> None:
+    with transaction.atomic():
+        row: Any = get_object_or_404(_locked(owner))
+        discard_on_commit(row.avatar.name)
+        row.avatar = name
+        row.save(update_fields=["avatar"])
+    owner.avatar = name
+
+
+def _locked(owner: Any) -> "models.QuerySet[Any]":
+    rows = type(owner)._default_manager
+    return rows.select_for_update().filter(pk=owner.pk)
+
+
+def _folder(owner: Any) -> str:
+    return type(owner)._meta.get_field("avatar").upload_to
+
+
+def _discard(name: str) -> None:
+    try:
+        default_storage.delete(name)
+    except OSError as error:
+        # It is in nobody's way, and what it was replaced for has succeeded.
+        logger.warning("file left behind", extra={"file": name, "cause": repr(error)})

@@ -1,0 +1,45 @@
+"""Sending an export to whose it is, in pieces, however large it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from django.db.models.fields.files import FieldFile
+from django.http import Http404, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import patch_cache_control
+
+from accounts import audit, exports
+from accounts.avatars import reaching_storage
+from accounts.models import User
+
+CHUNK = 256 * 1024
+
+
+def download_of(user: User) -> HttpResponseBase:
+    """Return an answer with the zip of `user`'s export.
+
+    Raises Http404 where there is none, and StorageUnavailable.
+    """
+    export = exports.ready(user)
+    if export is None:
+        raise Http404
+    with reaching_storage():
+        try:
+            size = export.file.size
+        except FileNotFoundError:
+            raise Http404 from None
+    audit.record("account.export_fetched", actor=user, of=export)
+    answer = StreamingHttpResponse(_pieces(export.file), content_type="application/zip")
+    answer["Content-Length"] = str(size)
+    name = f"tertulia-{export.created_at:%Y-%m-%d}.zip"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    answer["X-Content-Type-Options"] = "nosniff"
+    patch_cache_control(answer, no_store=True, private=True)
+    return answer
+
+
+async def _pieces(stored: FieldFile) -> AsyncIterator[bytes]:
+    # Of what is not asynchronous the server would read all before it sends the first.
+    file = await asyncio.to_thread(stored.open, "rb")
+    with file:
+        while piece := await asyncio.to_thread(file.read, CHUNK):
+            yield piece

@@ -1,0 +1,187 @@
+"""Exports: asked for by a person, made in the background, kept for a week.
+
+Several processes may look for work at the same time: a row belongs to whom its last
+conditional update names. What goes into the file is the business of `archives.py`.
+"""
+
+import logging
+import tempfile
+import time
+import uuid
+from datetime import timedelta
+
+from django.core.files import File
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from accounts import archives, audit
+from accounts.models import Export, User
+from accounts.throttling import check
+from database.workers import is_dead, this_worker
+
+logger = logging.getLogger("tertulia.app")
+
+#: How many somebody may ask for.
+RATE = "3/d"
+#: How long the file can be fetched.
+KEPT_FOR = timedelta(days=7)
+#: Seconds between two signs of life.
+HEARTBEAT_SECONDS = 1.0
+#: An export whose process has not been heard of for so long is begun anew,
+STALE_AFTER = timedelta(minutes=1)
+#: unless it is so old: then it may be what ends one process after the other.
+GIVEN_UP_AFTER = timedelta(hours=1)
+
+_OPEN = (Export.Status.WAITING, Export.Status.RUNNING)
+
+
+class _Lost(Exception):
+    """The export is not this process's to make any more."""
+
+
+def start(user: User) -> Export:
+    """Ask for an export in the place of the last one; one under way is that one.
+
+    Raises RateLimited after RATE.
+    """
+    if found := _open_of(user):
+        return found
+    check("export", RATE, str(user.pk), increment=False)
+    try:
+        with transaction.atomic():
+            export = Export.objects.create(user=user)
+            for old in user.exports.exclude(status__in=_OPEN):
+                old.delete()
+    except IntegrityError:  # another request was faster
+        if found := _open_of(user):
+            return found
+        raise
+    check("export", RATE, str(user.pk))
+    audit.record("account.export_asked", actor=user, of=export)
+    return export
+
+
+def newest(user: User) -> Export | None:
+    return user.exports.order_by("-created_at").first()
+
+
+def ready(user: User) -> Export | None:
+    """Return the export of `user` that can be fetched now."""
+    return user.exports.filter(
+        status=Export.Status.READY, finished_at__gt=timezone.now() - KEPT_FOR
+    ).first()
+
+
+def run_waiting() -> int:
+    """Make every export that waits, one after the other; return how many were taken."""
+    taken = 0
+    while export := _claim():
+        taken += 1
+        try:
+            _make(export)
+        except _Lost:
+            pass
+        except Exception:
+            logger.exception("export failed", extra={"export": str(export.pk)})
+            _mine(export).update(
+                status=Export.Status.FAILED, finished_at=timezone.now()
+            )
+            _remove(export)
+    return taken
+
+
+def recover() -> None:
+    """Let exports whose process is gone be begun anew, or give them up."""
+    now = timezone.now()
+    for export in Export.objects.filter(status=Export.Status.RUNNING):
+        is_silent = export.heartbeat_at < now - STALE_AFTER
+        if not is_silent and not is_dead(export.worker):
+            continue
+        is_given_up = export.created_at < now - GIVEN_UP_AFTER
+        changes = (
+            {"status": Export.Status.FAILED, "finished_at": now}
+            if is_given_up
+            else {"status": Export.Status.WAITING, "progress": 0}
+        )
+        if _mine(export).filter(heartbeat_at=export.heartbeat_at).update(**changes):
+            _remove(export)
+            logger.warning(
+                "export interrupted",
+                extra={"export": str(export.pk), "worker": export.worker},
+            )
+
+
+def expire() -> None:
+    """Delete exports, with their files, that were kept for long enough."""
+    ended = Q(finished_at__lte=timezone.now() - KEPT_FOR)
+    for export in Export.objects.exclude(status__in=_OPEN).filter(ended):
+        export.delete()
+
+
+def _open_of(user: User) -> Export | None:
+    return user.exports.filter(status__in=_OPEN).first()
+
+
+def _claim() -> Export | None:
+    waiting = Export.objects.filter(status=Export.Status.WAITING)
+    for export in waiting.order_by("created_at").select_related("user__profile"):
+        export.status = Export.Status.RUNNING
+        export.worker = this_worker()
+        # Known before it exists, so that whoever finds the row finds the file, too.
+        export.file.name = f"exports/{uuid.uuid4()}.zip"
+        is_mine = waiting.filter(pk=export.pk).update(
+            status=export.status,
+            worker=export.worker,
+            file=export.file.name,
+            heartbeat_at=timezone.now(),
+        )
+        if is_mine:
+            return export
+    return None
+
+
+def _make(export: Export) -> None:
+    last = time.monotonic()
+
+    def on_progress(percent: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= HEARTBEAT_SECONDS:
+            last = time.monotonic()
+            _note(export, progress=percent)
+
+    # It has no name, so nothing of it is left when this process is killed.
+    with tempfile.TemporaryFile() as file:
+        archives.write(export.user, file, on_progress)
+        _note(export, progress=99)
+        file.seek(0)
+        export.file.storage.save(export.file.name, File(file))
+    try:
+        _note(
+            export,
+            status=Export.Status.READY,
+            progress=100,
+            finished_at=timezone.now(),
+        )
+    except _Lost:
+        _remove(export)
+        raise
+
+
+def _note(export: Export, **changes: object) -> None:
+    if not _mine(export).update(heartbeat_at=timezone.now(), **changes):
+        raise _Lost
+
+
+def _mine(export: Export) -> QuerySet[Export]:
+    return Export.objects.filter(
+        pk=export.pk,
+        status=Export.Status.RUNNING,
+        worker=export.worker,
+        file=export.file.name,
+    )
+
+
+def _remove(export: Export) -> None:
+    if export.file.name:
+        export.file.storage.delete(export.file.name)

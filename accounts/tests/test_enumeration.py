@@ -1,0 +1,194 @@
+"""Nobody learns who has an account, be it from words or from how long they take.
+
+Where an account is asked for, a taken e-mail has to be refused; docs/security.md says
+why, and what limits that.
+"""
+
+import statistics
+import threading
+import time
+from unittest import mock
+
+from django.conf import settings
+from django.core import mail
+from django.core.mail.backends.locmem import EmailBackend
+from django.test import Client, TestCase, override_settings
+
+from accounts.models import User
+from accounts.tests.cases import LOGIN, JsonTestCase
+from accounts.tests.factories import PASSWORD, alice, bob, make_user
+
+SIGN_IN = "/accounts/login/"
+RESET = "/accounts/password/reset/"
+DONE = "/accounts/password/reset/done/"
+#: Somebody with each kind of account, and nobody.
+PEOPLE = (
+    "alice@example.com",
+    "bob@example.com",
+    "guest@example.com",
+    "nobody@example.com",
+)
+
+
+def the_cast():
+    alice()
+    bob(is_active=False)
+    make_user("guest@example.com", None)
+
+
+class LoginTests(JsonTestCase):
+    @classmethod
+    def setUpTestData(cls):
+        the_cast()
+
+    def test_the_api_says_the_same_of_everyone(self):
+        answers = [self.login(email, "wrong password") for email in PEOPLE]
+
+        assert {answer.status_code for answer in answers} == {401}
+        assert len({answer.content for answer in answers}) == 1
+
+    def test_the_page_says_the_same_of_everyone(self):
+        answers = [
+            self.client.post(SIGN_IN, {"login": email, "password": "wrong password"})
+            for email in PEOPLE
+        ]
+
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({str(answer.context["form"].errors) for answer in answers}) == 1
+
+    def test_a_password_is_hashed_once_for_everyone(self):
+        for email in PEOPLE:
+            with (
+                self.subTest(email),
+                mock.patch(
+                    "django.contrib.auth.hashers.MD5PasswordHasher.encode",
+                    autospec=True,
+                    return_value="md5$salt$hash",
+                ) as encode,
+            ):
+                self.login(email, "wrong password")
+
+                assert encode.call_count == 1
+
+
+class ResetTests(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        the_cast()
+
+    def test_it_answers_the_same_to_everyone(self):
+        for email in PEOPLE:
+            with self.subTest(email):
+                client = Client()
+                answer = client.post(RESET, {"email": email})
+                assert (answer.status_code, answer["Location"]) == (302, DONE)
+                assert email not in client.get(DONE).content.decode()
+
+    def test_it_writes_to_everyone_and_gives_a_link_to_whom_it_may(self):
+        for email in PEOPLE:
+            self.client.post(RESET, {"email": email})
+
+        assert [message.to for message in mail.outbox] == [[e] for e in PEOPLE]
+        links = ["/reset/key/" in message.body for message in mail.outbox]
+        assert links == [True, False, True, False]
+
+
+class Postman(EmailBackend):
+    """Delivers when it is let, and says so."""
+
+    may_go = threading.Event()
+    came = threading.Event()
+
+    def send_messages(self, messages):
+        self.may_go.wait(10)
+        sent = super().send_messages(messages)
+        self.came.set()
+        return sent
+
+
+class Broken(EmailBackend):
+    came = threading.Event()
+
+    def send_messages(self, messages):
+        self.came.set()
+        raise OSError("the mail server is on fire")
+
+
+@override_settings(EMAIL_BACKEND="accounts.mail.LaterBackend")
+class MailTests(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        the_cast()
+
+    @override_settings(MAIL_BACKEND="accounts.tests.test_enumeration.Postman")
+    def test_nobody_waits_for_mail(self):
+        self.addCleanup(Postman.may_go.set)
+        answer = self.client.post(RESET, {"email": "alice@example.com"})
+        assert answer.status_code == 302
+        assert mail.outbox == []
+
+        Postman.may_go.set()
+
+        assert Postman.came.wait(10)
+        assert mail.outbox[0].to == ["alice@example.com"]
+
+    @override_settings(MAIL_BACKEND="accounts.tests.test_enumeration.Broken")
+    def test_mail_that_fails_changes_no_answer_and_names_nobody(self):
+        with mock.patch("accounts.mail.logger.error") as error:
+            for email in ("alice@example.com", "nobody@example.com"):
+                Broken.came.clear()
+                answer = self.client.post(RESET, {"email": email})
+                assert answer["Location"] == DONE
+                assert Broken.came.wait(10)
+
+        assert "on fire" in str(error.call_args_list)
+        assert "@example.com" not in str(error.call_args_list)
+
+
+@override_settings(
+    PASSWORD_HASHERS=["django.contrib.auth.hashers.Argon2PasswordHasher"],
+    RATELIMIT_ENABLE=False,
+    ACCOUNT_RATE_LIMITS=False,
+    MAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",
+    EMAIL_BACKEND="accounts.mail.LaterBackend",
+)
+class TimeTests(TestCase):
+    """Medians, for a machine is never quiet; without the remedy it is tenfold."""
+
+    TRIES = 30
+
+    @classmethod
+    def setUpTestData(cls):
+        the_cast()
+
+    def ratio(self, ask):
+        """Return how many times longer it takes for the slower of two people."""
+        times = {"alice@example.com": [], "nobody@example.com": []}
+        for number in range(self.TRIES + 1):
+            for email, taken in times.items():
+                began = time.perf_counter()
+                ask(email)
+                if number:  # what comes first imports and compiles
+                    taken.append(time.perf_counter() - began)
+        known, unknown = (statistics.median(taken) for taken in times.values())
+        return max(known, unknown) / min(known, unknown)
+
+    def test_the_api_takes_as_long_for_everyone(self):
+        assert User.objects.get(email=PEOPLE[0]).check_password(PASSWORD)
+
+        def ask(email):
+            body = {"email": email, "password": "wrong password"}
+            self.client.post(LOGIN, body, content_type="application/json")
+
+        assert self.ratio(ask) < 1.5
+
+    def test_the_page_takes_as_long_for_everyone(self):
+        def ask(email):
+            self.client.post(SIGN_IN, {"login": email, "password": "wrong password"})
+
+        assert self.ratio(ask) < 1.5
+
+    def test_a_reset_takes_as_long_for_everyone(self):
+        assert settings.EMAIL_BACKEND.endswith("LaterBackend")
+
+        assert self.ratio(lambda email: self.client.post(RESET, {"email": email})) < 1.1

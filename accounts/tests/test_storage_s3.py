@@ -1,0 +1,214 @@
+"""Uploads in a bucket, on a server that speaks S3's own protocol."""
+
+import subprocess
+import sys
+
+import boto3
+import pytest
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import TransactionTestCase, override_settings
+from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
+from moto.server import ThreadedMotoServer
+
+from accounts.models import Profile, User
+from accounts.tests.factories import alice, auth
+from accounts.tests.uploads import opened, picture, upload
+from config.testing.databases import free_port
+from config.testing.server import bare_environment
+
+BUCKET = "uploads"
+KEYS = {
+    "S3_BUCKET": BUCKET,
+    "S3_ACCESS_KEY_ID": "test",
+    "S3_SECRET_ACCESS_KEY": "test",
+}
+
+
+def kept_in(endpoint: str, name: str = BUCKET):
+    """Return settings that keep uploads in the bucket at `endpoint`."""
+    bucket = {
+        "BACKEND": "accounts.s3.PrivateStorage",
+        "OPTIONS": {
+            "bucket_name": name,
+            "access_key": "test",
+            "secret_key": "test",
+            "endpoint_url": endpoint,
+            "region_name": "us-east-1",
+        },
+    }
+    static = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    return override_settings(
+        STORAGES={"default": bucket, "staticfiles": {"BACKEND": static}}
+    )
+
+
+class BucketTests(TransactionTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        server.start()
+        cls.addClassCleanup(server.stop)
+        host, port = server.get_host_and_port()
+        cls.endpoint = f"http://{host}:{port}"
+
+    def setUp(self):
+        self.client_of_s3 = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            region_name="us-east-1",
+        )
+        self.addCleanup(self.client_of_s3.close)
+        self.client_of_s3.create_bucket(Bucket=BUCKET)
+        storage = kept_in(self.endpoint)
+        storage.enable()
+        self.addCleanup(storage.disable)
+        self.auth = auth(alice())
+
+    def tearDown(self):
+        for name in self.stored():
+            self.client_of_s3.delete_object(Bucket=BUCKET, Key=name)
+
+    def stored(self) -> list[str]:
+        found = self.client_of_s3.list_objects_v2(Bucket=BUCKET)
+        return [entry["Key"] for entry in found.get("Contents", [])]
+
+    def send(self, content: bytes | None = None):
+        body = encode_multipart(BOUNDARY, {"file": upload(content or picture())})
+        return self.client.generic(
+            "PATCH", "/api/v1/me/avatar", body, MULTIPART_CONTENT, **self.auth
+        )
+
+    def test_it_stores_serves_replaces_and_removes(self):
+        first = self.send().json()["avatar_url"]
+        assert first.startswith("/media/avatars/")
+        assert opened(self.client.get(first).content).size == (512, 512)
+
+        second = self.send().json()["avatar_url"]
+        assert self.stored() == [second.removeprefix("/media/")]
+        assert self.client.get(first).status_code == 404
+        assert self.client.get(second)["Content-Type"] == "image/webp"
+
+        User.objects.all().delete()
+        assert self.stored() == []
+
+    def test_it_makes_nothing_public(self):
+        name = self.send().json()["avatar_url"].removeprefix("/media/")
+
+        acl = self.client_of_s3.get_object_acl(Bucket=BUCKET, Key=name)
+
+        grantees = [grant["Grantee"]["Type"] for grant in acl["Grants"]]
+        assert grantees == ["CanonicalUser"]
+
+    def test_it_says_that_the_bucket_is_away_and_changes_nothing(self):
+        url = self.send().json()["avatar_url"]
+        before = self.stored()
+        with kept_in(f"http://127.0.0.1:{free_port()}"):
+            with self.assertLogs("tertulia.app", "ERROR"):
+                refused = self.send(picture((0, 0, 0)))
+            with self.assertLogs("tertulia.app", "ERROR"):
+                not_served = self.client.get(url)
+
+        assert refused.status_code == 503
+        assert refused.json()["code"] == "storage_unavailable"
+        assert not_served.status_code == 503
+        assert not_served["Retry-After"]
+        assert Profile.objects.get().avatar.name == url.removeprefix("/media/")
+        assert self.stored() == before
+        assert self.client.get(url).status_code == 200
+
+    def test_it_says_so_when_the_bucket_does_not_exist(self):
+        with (
+            kept_in(self.endpoint, "another"),
+            self.assertLogs("tertulia.app", "ERROR"),
+        ):
+            refused = self.send()
+
+        assert refused.json()["code"] == "storage_unavailable"
+
+    def test_it_lets_a_person_go_while_the_bucket_is_away(self):
+        self.send()
+        with (
+            kept_in(f"http://127.0.0.1:{free_port()}"),
+            self.assertLogs("tertulia.app", "WARNING"),
+        ):
+            User.objects.all().delete()
+
+        assert not User.objects.exists()
+
+    def test_it_reads_and_writes_as_a_disk_does(self):
+        name = default_storage.save("exports/a b.zip", ContentFile(b"x" * 2_000_000))
+
+        with default_storage.open(name) as file:
+            assert file.read() == b"x" * 2_000_000
+        assert default_storage.exists(name)
+        default_storage.delete(name)
+        default_storage.delete(name)
+        assert not default_storage.exists(name)
+        with pytest.raises(FileNotFoundError):
+            default_storage.open(name)
+
+
+def started(code: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
+    script = (
+        "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'config.settings'\n"
+        "import django\n"
+        "from django.core.exceptions import ImproperlyConfigured\n"
+        "try: django.setup()\n"
+        "except ImproperlyConfigured as error: sys.exit(str(error))\n"
+        "from django.core.files.storage import default_storage\n"
+        "default_storage.exists\n" + code
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=settings.BASE_DIR,
+        env={**bare_environment(), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.sqlite
+class TestConfiguration:
+    def test_it_loads_the_libraries_of_s3_only_for_s3(self, tmp_path):
+        loaded = "print('boto3' in sys.modules)"
+
+        local = started(loaded, VAR_DIR=str(tmp_path))
+        bucket = started(loaded, VAR_DIR=str(tmp_path), STORAGE_BACKEND="s3", **KEYS)
+
+        assert local.stdout == "False\n", local.stderr
+        assert bucket.stdout == "True\n", bucket.stderr
+
+    @pytest.mark.parametrize("missing", KEYS)
+    def test_it_stops_with_one_line_for_what_is_missing(self, tmp_path, missing):
+        given = KEYS | {missing: ""}
+
+        done = started(VAR_DIR=str(tmp_path), STORAGE_BACKEND="s3", **given)
+
+        assert done.returncode == 1
+        assert done.stderr == f"{missing} must be set for STORAGE_BACKEND=s3.\n"
+
+    def test_it_stops_with_one_line_for_another_backend(self, tmp_path):
+        done = started(VAR_DIR=str(tmp_path), STORAGE_BACKEND="ftp")
+
+        assert done.stderr == "STORAGE_BACKEND must be local or s3, not 'ftp'.\n"
+
+    def test_it_stops_with_one_line_for_an_address_as_path(self, tmp_path):
+        done = started(VAR_DIR=str(tmp_path), STATIC_URL_PREFIX="https://x.example/a")
+
+        assert done.stderr == "STATIC_URL_PREFIX must be a path such as /media.\n"
+
+    def test_it_serves_under_another_path(self, tmp_path):
+        done = started(
+            "from django.urls import resolve\n"
+            f"print(resolve('/our/files/avatars/{'0' * 32}.webp').url_name)",
+            VAR_DIR=str(tmp_path),
+            STATIC_URL_PREFIX="our/files/",
+        )
+
+        assert done.stdout == "media\n", done.stderr

@@ -1,0 +1,144 @@
+"""Every page a person sees, read by axe: on a phone and a desk, by day and by night.
+
+Findings that axe calls serious or critical fail; each names the page and the element.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from config.testing.server import PASSWORD
+
+EMAIL = "reader@example.org"
+
+SIGNED_OUT = (
+    "/",
+    "/characters/luna",
+    "/accounts/login/",
+    "/accounts/signup/",
+    "/accounts/password/reset/",
+    "/accounts/password/reset/done/",
+    "/nobody-sits-here",
+    "/setup/a-link-of-long-ago",
+)
+SIGNED_IN = (
+    "/",
+    "/c/",
+    "/settings/profile",
+    "/settings/security",
+    "/settings/sessions",
+    "/settings/appearance",
+    "/settings/language",
+    "/settings/data",
+    "/accounts/password/change/",
+    "/accounts/2fa/totp/activate/",
+    "/accounts/2fa/webauthn/add/",
+    "/accounts/logout/",
+)
+SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+
+
+@pytest.fixture(scope="module")
+def conversation(shared_server) -> str:
+    """Return the page of a conversation with a reply in it."""
+    token = shared_server.sign_up(EMAIL)
+    begun = shared_server.post("/conversations", {"character": "assistant"}, token)
+    said = {"content": "Show me a list, a table and some code."}
+    shared_server.post(f"/conversations/{begun['id']}/messages?wait=true", said, token)
+    return f"/c/{begun['id']}"
+
+
+@pytest.fixture(params=["light", "dark"])
+def scheme(request) -> str:
+    return request.param
+
+
+@pytest.fixture(params=SIZES, ids=str)
+def reader(request, open_page, shared_server, scheme) -> Iterator:
+    width, height = SIZES[request.param]
+    return open_page(
+        base_url=shared_server.url,
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+    )
+
+
+def faults(page, path: str) -> list[str]:
+    page.goto(path)
+    return read(page, path)
+
+
+def read(page, path: str) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{path}: {fault['id']}: {json.dumps(node['target'])} {node['html'][:120]}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]
+
+
+def test_a_fault_is_noticed(reader):
+    reader.goto("/")
+    reader.evaluate("() => document.querySelector('main').append(new Image())")
+
+    assert [fault.split(":")[1] for fault in read(reader, "/")] == [" image-alt"]
+
+
+def test_who_is_signed_out_reads_everything(reader):
+    found = [fault for path in SIGNED_OUT for fault in faults(reader, path)]
+    # Pages that are not there say so to the console, too.
+    reader.problems[:] = [p for p in reader.problems if "404" not in p]
+
+    assert found == []
+
+
+def test_who_is_signed_in_reads_everything(reader, conversation):
+    reader.goto("/accounts/login/")
+    reader.fill("input[name=login]", EMAIL)
+    reader.fill("input[name=password]", PASSWORD)
+    reader.click("main form button:not([type=button])")
+    reader.wait_for_url(lambda url: "/login" not in url)
+    found = [
+        fault for path in (*SIGNED_IN, conversation) for fault in faults(reader, path)
+    ]
+
+    assert found == []
+
+
+def test_every_setting_is_reached_by_keyboard(reader, conversation):
+    reader.goto("/accounts/login/")
+    reader.fill("input[name=login]", EMAIL)
+    reader.fill("input[name=password]", PASSWORD)
+    reader.keyboard.press("Enter")
+    reader.wait_for_url(lambda url: "/login" not in url)
+    for path in (path for path in SIGNED_IN if path.startswith("/settings/")):
+        reader.goto(path)
+        wanted = reader.evaluate(
+            """() => [...document.querySelectorAll(
+                 'main a[href], main button, main select, main input')]
+               .filter(e => e.type !== 'hidden')
+               .filter(e => e.checkVisibility() && !e.disabled && e.tabIndex >= 0)
+               // Of a group of radio buttons, Tab stops at one.
+               .filter(e => e.type !== 'radio' || e.checked).length"""
+        )
+        reached = set()
+        for _ in range(wanted + 30):
+            reader.keyboard.press("Tab")
+            seen = reader.evaluate(
+                """() => {
+                  const e = document.activeElement;
+                  if (!e || !e.closest('main') || e.tagName === 'MAIN') return null;
+                  const style = getComputedStyle(e);
+                  const all = [...document.querySelectorAll('main *')];
+                  return [all.indexOf(e), style.outlineStyle !== 'none'
+                          || style.boxShadow !== 'none', e.outerHTML.slice(0, 120)];
+                }"""
+            )
+            if seen:
+                assert seen[1], f"{path}: no focus to be seen on {seen[2]}"
+                reached.add(seen[0])
+        assert len(reached) >= wanted, path

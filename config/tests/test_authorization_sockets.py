@@ -1,0 +1,144 @@
+"""Every socket and every command on it, asked by everybody.
+
+The sockets are those of `routing.py`, the commands those their consumers handle.
+"""
+
+import inspect
+import re
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from channels.routing import URLRouter
+from django.conf import settings
+from django.test import override_settings
+
+from accounts.models import Session
+from accounts.sessions import issue_ticket
+from config.routing import websocket_urls
+from config.tests.world import FORGERIES, PEOPLE, World
+from conversations.consumers import JsonConsumer, PagesConsumer
+from conversations.tests.socket_cases import SocketTestCase
+
+SOCKETS = {r"^ws/?$": JsonConsumer, r"^ws/pages/?$": PagesConsumer}
+
+#: What each command names, and who finds it there beside the owner.
+OBJECTS = {
+    "message.send": "conversation",
+    "message.stop": "reply",
+    "follow": "reply",
+    "typing": "conversation",
+    "read": "conversation",
+    "watch": "conversation",
+    "ping": "",
+}
+#: The one command that only reads, and who may; of others they are told so.
+READING = {"follow"}
+READERS = {"owner", "supervisor", "admin"}
+
+
+def commands_of(consumer: type[AsyncWebsocketConsumer]) -> list[str]:
+    return re.findall(r'case "([^"]+)":', inspect.getsource(consumer.handle))
+
+
+@override_settings(RATELIMIT_ENABLE=False)
+class SocketMatrix(SocketTestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.world = World()
+        cls.user, cls.conversation = cls.world.owner, cls.world.conversation
+        cls.tickets = {
+            actor: issue_ticket(Session.objects.get(user=user))
+            for actor, user in cls.world.users.items()
+        }
+
+    def token(self, actor):
+        headers = self.world.bearer(actor)
+        return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    def cookie(self, actor, origin=b"http://localhost"):
+        key = f"{settings.SESSION_COOKIE_NAME}={self.world.cookies[actor]}"
+        headers = [(b"cookie", key.encode()), (b"host", b"localhost")]
+        return [*headers, (b"origin", origin)] if origin else headers
+
+    def test_there_is_no_other_socket(self):
+        assert isinstance(websocket_urls, URLRouter)
+        routes = [str(route.pattern) for route in websocket_urls.routes]
+        self.assertEqual(routes, [*SOCKETS, ""])
+
+    def test_every_command_is_asked(self):
+        commands = {c for consumer in SOCKETS.values() for c in commands_of(consumer)}
+        self.assertEqual(commands, set(OBJECTS))
+
+    async def test_it_opens_for_who_is_known(self):
+        for actor in PEOPLE:
+            self.assertIsNone(await self.refused_with("/ws/", self.token(actor)))
+            self.assertIsNone(
+                await self.refused_with(f"/ws/?ticket={self.tickets[actor]}")
+            )
+            self.assertIsNone(await self.refused_with("/ws/pages/", self.cookie(actor)))
+
+    async def test_it_opens_for_nobody_else(self):
+        for actor in ("anonymous", "deactivated", *FORGERIES):
+            token = self.token(actor)
+            with self.subTest(actor):
+                self.assertTrue(await self.refused_with("/ws/", token))
+                value = token[0][1].decode().split()[1] if token else ""
+                self.assertTrue(
+                    await self.refused_with("/ws/", subprotocols=["bearer", value])
+                )
+                self.assertTrue(await self.refused_with(f"/ws/?token={value}"))
+                self.assertTrue(await self.refused_with(f"/ws/?ticket={value}"))
+                # A token is no key to the socket of the pages.
+                origin = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+                self.assertTrue(await self.refused_with("/ws/pages/", token + origin))
+        ticket = self.tickets["deactivated"]
+        self.assertTrue(await self.refused_with(f"/ws/?ticket={ticket}"))
+        dora = self.cookie("deactivated")
+        self.assertTrue(await self.refused_with("/ws/pages/", dora))
+
+    async def test_the_cookie_is_not_enough_from_another_site(self):
+        for origin in (None, b"http://evil.example", b"null", b"http://localhost.evil"):
+            cookie = self.cookie("owner", origin)
+            with self.subTest(origin):
+                self.assertTrue(await self.refused_with("/ws/pages/", cookie))
+
+    async def test_a_ticket_opens_one_socket(self):
+        address = f"/ws/?ticket={self.tickets['owner']}"
+        self.assertIsNone(await self.refused_with(address))
+        self.assertTrue(await self.refused_with(address))
+
+    async def test_what_is_somebody_elses_does_not_exist(self):
+        for command in commands_of(JsonConsumer):
+            for actor in set(PEOPLE) - (READERS if command in READING else {"owner"}):
+                if OBJECTS[command]:
+                    answer = await self.answer_to(command, actor)
+                    with self.subTest(command=command, actor=actor):
+                        self.assertEqual(answer["type"], "error", answer)
+                        is_told = actor in READERS
+                        code = "permission_denied" if is_told else "not_found"
+                        self.assertEqual(answer["code"], code, answer)
+
+    async def test_what_is_somebody_elses_does_not_exist_for_pages(self):
+        for command in commands_of(PagesConsumer):
+            for actor in set(PEOPLE) - (READERS if command in READING else {"owner"}):
+                if OBJECTS[command]:
+                    headers = self.cookie(actor)
+                    async with self.connected("/ws/pages/", headers) as socket:
+                        await socket.command(command, **self.named(command))
+                        answer = await socket.receive_from()
+                    with self.subTest(command=command, actor=actor):
+                        is_told = actor in READERS
+                        code = "permission_denied" if is_told else "not_found"
+                        self.assertIn(f'data-code="{code}"', answer)
+                        self.assertNotIn("Good", answer)
+
+    async def answer_to(self, command, actor):
+        async with self.connected("/ws/", self.token(actor)) as socket:
+            await socket.command(command, **self.named(command))
+            return await socket.next()
+
+    def named(self, command):
+        """Return the fields that name Alice's object, and one that is not valid."""
+        conversation = {"conversation_id": str(self.world.conversation.pk)}
+        reply = {"message_id": str(self.world.reply.pk)}
+        named = {"conversation": conversation, "reply": reply}[OBJECTS[command]]
+        return {**named, "content": ""}

@@ -1,0 +1,111 @@
+"""What is held about what a person wrote and used, for their export; and its end.
+
+Usage is kept by `llm`, which knows no accounts.
+"""
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts import deletion
+from accounts.archives import Document, Row, facts, in_order, listing, register
+from accounts.holdings import events_about
+from accounts.models import User
+from conversations.models import Conversation, Generation, Message
+
+#: Messages that are deleted in one transaction.
+CHUNK = 500
+
+
+def conversations(user: User) -> Iterator[Document]:
+    yield listing(
+        "conversations/conversations.json",
+        (
+            {**facts(one, without=["user"]), "character_slug": one.character.slug}
+            for one in _conversations_of(user)
+        ),
+    )
+    for conversation in _conversations_of(user):
+        yield listing(
+            f"conversations/messages/{conversation.pk}.json", _messages(conversation)
+        )
+    yield listing("conversations/looked_at_by_others.json", _looked_at(user))
+
+
+def usage(user: User) -> Iterator[Document]:
+    records = in_order(user.usage_records.all(), "created_at")
+    yield listing(
+        "usage/records.json", (facts(row, without=["user"]) for row in records)
+    )
+    days = in_order(user.daily_usage.all(), "date")
+    yield listing("usage/days.json", (facts(row, without=["user"]) for row in days))
+
+
+def delete_some(user: User) -> bool:
+    """Delete a bounded part of what `user` wrote; False when there was nothing left.
+
+    The newest messages of a conversation first. What refers to them is told before:
+    Django would follow their children one by one.
+    """
+    conversation = user.conversations.first()
+    if conversation is None:
+        return False
+    newest = conversation.messages.order_by("-created_at", "-pk")
+    ids = list(newest.values_list("pk", flat=True)[:CHUNK])
+    if not ids:
+        conversation.delete()
+        return True
+    Conversation.objects.filter(head__in=ids).update(head=None)
+    Message.objects.filter(pk__in=ids).update(parent=None, reply_to=None)
+    Message.objects.filter(parent__in=ids).update(parent=None)
+    Message.objects.filter(reply_to__in=ids).update(reply_to=None)
+    Message.objects.filter(pk__in=ids).only("pk").delete()
+    return True
+
+
+def _conversations_of(user: User) -> Iterator[Conversation]:
+    own = Conversation.objects.owned_by(user).select_related("character")
+    return in_order(own, "created_at")
+
+
+def _messages(conversation: Conversation) -> Iterator[Row]:
+    rows = conversation.messages.select_related("generation")
+    for message in in_order(rows, "created_at"):
+        generation = getattr(message, "generation", None)
+        yield {
+            **facts(message, without=["conversation"]),
+            "is_shown_last": message.pk == conversation.head_id,
+            "generation": generation and _how(generation),
+        }
+
+
+def _how(generation: Generation) -> Row:
+    # Which of our processes wrote it, and in what pieces, says nothing of the person.
+    return facts(generation, without=["worker", "heartbeat_at", "lengths"])
+
+
+def _looked_at(user: User) -> Iterator[Row]:
+    for conversation in _conversations_of(user):
+        yield from events_about(user, "conversation", [str(conversation.pk)])
+
+
+def register_all() -> None:
+    register(
+        "conversations/",
+        conversations,
+        description=_(
+            "Your conversations, the messages of all their branches with how replies "
+            "were written, and when somebody else looked at them."
+        ),
+        count=lambda user: (
+            Message.objects.filter(conversation__user=user).count()
+            + 3 * user.conversations.count()
+        ),
+    )
+    register(
+        "usage/",
+        usage,
+        description=_("What every reply cost, and the units of each day."),
+        count=lambda user: user.usage_records.count() + user.daily_usage.count(),
+    )
+    deletion.register(delete_some)
