@@ -10,9 +10,11 @@ class AccountsConfig(AppConfig):
 
     def ready(self) -> None:
         # drf-spectacular finds its extensions by their being imported.
-        from accounts import holdings, mfa, receivers
+        from accounts import receivers
         from accounts.api import schema  # noqa: F401
-        from accounts.avatars import discard_with_row
+        from accounts.data import holdings
+        from accounts.media.avatars import discard_with_row
+        from accounts.mfa import adapter as mfa
 
         pre_delete.connect(discard_with_row, sender="accounts.Profile")
         user_logged_in.connect(receivers.begin_browser_session)

@@ -11,7 +11,7 @@ import time
 
 from django.db import connection
 
-from accounts import deletion, exports
+from accounts.data import deletion, exports
 
 logger = logging.getLogger("tertulia.app")
 

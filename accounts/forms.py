@@ -16,8 +16,8 @@ from django.shortcuts import redirect
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from accounts import avatars
 from accounts.errors import AvatarTooLarge, AvatarUnreadable, EmailTaken
+from accounts.media import avatars
 from accounts.models import (
     Profile,
     User,

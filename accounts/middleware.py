@@ -5,7 +5,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone, translation
 
-from accounts import browsers, second_factor
+from accounts.authentication import browsers
+from accounts.mfa import second_factor
 from accounts.models import Profile, User
 
 

@@ -11,7 +11,9 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import audit, browsers, deletion, sessions
+from accounts import audit
+from accounts.authentication import browsers, sessions
+from accounts.data import deletion
 from accounts.models import Export, User
 
 

@@ -58,7 +58,7 @@ def accounts(
     """
     from django.db import transaction
 
-    from accounts import sessions
+    from accounts.authentication import sessions
     from characters.models import Character
     from conversations import lifecycle
 

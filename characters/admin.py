@@ -8,8 +8,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from accounts.avatars import replacing
 from accounts.forms import AvatarField
+from accounts.media.avatars import replacing
 from characters.models import Character
 from characters.persona import system_prompt
 

@@ -8,6 +8,6 @@ class CharactersConfig(AppConfig):
     name = "characters"
 
     def ready(self) -> None:
-        from accounts.avatars import discard_with_row
+        from accounts.media.avatars import discard_with_row
 
         pre_delete.connect(discard_with_row, sender="characters.Character")

@@ -207,7 +207,7 @@ def file_storage() -> dict[str, Any]:
             f"{' and '.join(missing)} must be set for STORAGE_BACKEND=s3."
         )
     return {
-        "BACKEND": "accounts.s3.PrivateStorage",
+        "BACKEND": "accounts.media.s3.PrivateStorage",
         "OPTIONS": {
             "bucket_name": needed["S3_BUCKET"],
             "access_key": needed["S3_ACCESS_KEY_ID"],

@@ -159,7 +159,7 @@ RATELIMIT_FAIL_OPEN = True
 # Accounts
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["accounts.backends.AccountBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.authentication.backends.AccountBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -213,15 +213,15 @@ MFA_TOTP_TOLERANCE = 1
 MFA_RECOVERY_CODE_DIGITS = 12
 MFA_RECOVERY_CODES_SHOW_ONCE = True
 MFA_ALLOW_UNVERIFIED_EMAIL = True
-MFA_ADAPTER = "accounts.mfa.MFAAdapter"
+MFA_ADAPTER = "accounts.mfa.adapter.MFAAdapter"
 MFA_FORMS = {
-    "authenticate": "accounts.mfa.AuthenticateForm",
-    "reauthenticate": "accounts.mfa.ReauthenticateForm",
-    "add_webauthn": "accounts.passkeys.AddPasskeyForm",
-    "edit_webauthn": "accounts.passkeys.RenamePasskeyForm",
-    "login_webauthn": "accounts.passkeys.SignInByPasskeyForm",
-    "authenticate_webauthn": "accounts.passkeys.PasskeyForm",
-    "reauthenticate_webauthn": "accounts.passkeys.ReauthenticateByPasskeyForm",
+    "authenticate": "accounts.mfa.adapter.AuthenticateForm",
+    "reauthenticate": "accounts.mfa.adapter.ReauthenticateForm",
+    "add_webauthn": "accounts.mfa.passkeys.AddPasskeyForm",
+    "edit_webauthn": "accounts.mfa.passkeys.RenamePasskeyForm",
+    "login_webauthn": "accounts.mfa.passkeys.SignInByPasskeyForm",
+    "authenticate_webauthn": "accounts.mfa.passkeys.PasskeyForm",
+    "reauthenticate_webauthn": "accounts.mfa.passkeys.ReauthenticateByPasskeyForm",
 }
 MFA_REQUIRED_ROLES = required_roles()
 MFA_REQUIRED_DOMAINS = env.list("MFA_REQUIRED_DOMAINS", default=[])
@@ -275,7 +275,9 @@ LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=8192)
 # The API
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["accounts.bearer.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "accounts.authentication.bearer.BearerAuthentication"
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["accounts.api.parsing.StrictJSONParser"],

@@ -29,7 +29,7 @@ urlpatterns = [
     path("setup/model", first_run.model, name="setup_model"),
     path("setup/ready", first_run.ready, name="setup_ready"),
     path("", include("accounts.urls")),
-    path("", include("accounts.media")),
+    path("", include("accounts.media.serving")),
     path("i18n/", include("django.conf.urls.i18n")),
     path("api/v1/", include("config.api_urls")),
     path("docs", views.swagger, name="swagger"),

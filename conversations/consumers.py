@@ -6,9 +6,9 @@ from urllib.parse import parse_qs
 
 from django.conf import settings
 
-from accounts import bearer, issuers, liveness
+from accounts.authentication import bearer, issuers, liveness
+from accounts.authentication.issuers import Visit
 from accounts.errors import Refusal
-from accounts.issuers import Visit
 from accounts.models import Session, User
 from conversations import access, doorbell, events, fragments, generations, turns
 from conversations.models import Message

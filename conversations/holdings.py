@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext_lazy as _
 
-from accounts import deletion
-from accounts.archives import Document, Row, facts, in_order, listing, register
-from accounts.holdings import events_about
+from accounts.data import deletion
+from accounts.data.archives import Document, Row, facts, in_order, listing, register
+from accounts.data.holdings import events_about
 from accounts.models import User
 from conversations.models import Conversation, Generation, Message
 

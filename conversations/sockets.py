@@ -19,10 +19,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils import timezone
 
-from accounts import issuers, liveness, origin, throttling
+from accounts import origin, throttling
 from accounts.api.parsing import UNSTORABLE
+from accounts.authentication import issuers, liveness
+from accounts.authentication.issuers import Visit
 from accounts.errors import Refusal
-from accounts.issuers import Visit
 from accounts.models import User
 from conversations import access, doorbell, events, relay, turns
 from conversations.models import Conversation

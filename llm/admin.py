@@ -7,6 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from database.admin import Kept
 from llm import catalog
 from llm.models import DailyUsage, LanguageModel, UsageRecord
 
@@ -47,21 +48,12 @@ class LanguageModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         catalog.forget()
 
 
-class LedgerAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class LedgerAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]
     """Rows that the platform writes and nobody changes."""
 
     date_hierarchy = "date"
     search_fields = ["user__email"]
     list_select_related = ["user"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(DailyUsage)

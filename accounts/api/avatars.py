@@ -10,11 +10,10 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import avatars
 from accounts.api.schema import refusals
 from accounts.api.serializers import MeSerializer
 from accounts.api.views import ME
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.errors import (
     AvatarTooLarge,
     AvatarUnreadable,
@@ -22,6 +21,7 @@ from accounts.errors import (
     StorageUnavailable,
 )
 from accounts.limits import AVATAR
+from accounts.media import avatars
 from accounts.throttling import check
 
 _URL = "/media/avatars/0c9f6c52fe4d4f4f8df5ab7cf2cb3d1e.webp"

@@ -15,10 +15,10 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import exports
 from accounts.api.schema import refusals
-from accounts.bearer import signed_in
-from accounts.downloads import download_of
+from accounts.authentication.bearer import signed_in
+from accounts.data import exports
+from accounts.data.downloads import download_of
 from accounts.errors import RateLimited, StorageUnavailable
 from accounts.models import Export
 

@@ -24,14 +24,14 @@ from rest_framework.response import Response
 
 from accounts import administration, audit
 from accounts.api.schema import refusals
-from accounts.bearer import BearerAuthentication
-from accounts.errors import LastAdmin, OwnAccount, RateLimited
-from accounts.models import AuditEvent, Plan, Team, User
-from accounts.operator_key import (
+from accounts.authentication.bearer import BearerAuthentication
+from accounts.authentication.operator_key import (
     IsOperator,
     OperatorKeyAuthentication,
     administrator,
 )
+from accounts.errors import LastAdmin, OwnAccount, RateLimited
+from accounts.models import AuditEvent, Plan, Team, User
 
 _REFUSED = refusals(401, 403, by=(RateLimited,))
 _NO_SUCH = refusals(404)

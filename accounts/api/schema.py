@@ -82,7 +82,7 @@ class BodyOnDelete(AutoSchema):
 
 
 class BearerScheme(OpenApiAuthenticationExtension):
-    target_class = "accounts.bearer.BearerAuthentication"
+    target_class = "accounts.authentication.bearer.BearerAuthentication"
     name = "bearer"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:
@@ -90,7 +90,7 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
 
 class OperatorKeyScheme(OpenApiAuthenticationExtension):
-    target_class = "accounts.operator_key.OperatorKeyAuthentication"
+    target_class = "accounts.authentication.operator_key.OperatorKeyAuthentication"
     name = "operatorKey"
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, str]:

@@ -15,11 +15,10 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import sealing, second_factor
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import PasswordField, PasswordSerializer
 from accounts.api.views import confirm_password
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.errors import (
     RateLimited,
     SecondFactorRequired,
@@ -28,6 +27,7 @@ from accounts.errors import (
     TotpNotBegun,
 )
 from accounts.limits import SECOND_FACTOR
+from accounts.mfa import sealing, second_factor
 from accounts.models import User
 from accounts.throttling import check
 

@@ -13,11 +13,12 @@ from rest_framework.fields import get_error_detail
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import audit, passwords, sessions
+from accounts import audit, passwords
 from accounts.api.schema import refusals
 from accounts.api.serializers import PasswordField
 from accounts.api.views import confirm_password
-from accounts.bearer import signed_in
+from accounts.authentication import sessions
+from accounts.authentication.bearer import signed_in
 from accounts.errors import PasswordChangeClosed, RateLimited
 
 _SESSION = {

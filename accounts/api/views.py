@@ -12,7 +12,7 @@ from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts import audit, deletion, registration, second_factor, sessions
+from accounts import audit, registration
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import (
     DeletionSerializer,
@@ -24,7 +24,9 @@ from accounts.api.serializers import (
     TicketSerializer,
     TokensSerializer,
 )
-from accounts.bearer import signed_in
+from accounts.authentication import sessions
+from accounts.authentication.bearer import signed_in
+from accounts.data import deletion
 from accounts.errors import (
     BirthdateLocked,
     InvalidCredentials,
@@ -38,6 +40,7 @@ from accounts.errors import (
     TotpRequired,
 )
 from accounts.limits import LOGIN, REFRESH, SIGN_UP, TICKET
+from accounts.mfa import second_factor
 from accounts.models import Profile, Session, SocketTicket, User
 from accounts.throttling import check, client_ip, client_network
 

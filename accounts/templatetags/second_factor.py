@@ -3,7 +3,7 @@
 from django import template
 from django.contrib.auth.models import AnonymousUser
 
-from accounts import second_factor
+from accounts.mfa import second_factor
 from accounts.models import User
 
 register = template.Library()

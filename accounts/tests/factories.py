@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from accounts.authentication.sessions import open_session
 from accounts.models import User
-from accounts.sessions import open_session
 
 PASSWORD = "correct horse battery"
 

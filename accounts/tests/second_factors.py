@@ -11,7 +11,7 @@ from allauth.mfa.totp.internal.auth import (
     hotp_value,
 )
 
-from accounts import second_factor
+from accounts.mfa import second_factor
 from accounts.models import User
 
 

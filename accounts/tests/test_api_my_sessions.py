@@ -9,7 +9,8 @@ from django.contrib.sessions.models import Session as StoredSession
 from django.test import TestCase, override_settings
 from django.utils import timezone
 
-from accounts import sessions, setup
+from accounts import setup
+from accounts.authentication import sessions
 from accounts.models import AuditEvent, Session, User
 from accounts.signals import sessions_ended
 from accounts.tests.cases import JsonTestCase
@@ -440,7 +441,9 @@ class TracksTests(SessionsCase):
         """Let time pass for what is remembered, and for the session."""
         ago = timezone.now() - timedelta(minutes=minutes)
         UserSession.objects.update(last_seen_at=ago, created_at=ago)
-        patch = mock.patch("accounts.browsers.cache.add", return_value=True)
+        patch = mock.patch(
+            "accounts.authentication.browsers.cache.add", return_value=True
+        )
         patch.start()
         self.addCleanup(patch.stop)
 

@@ -7,11 +7,11 @@ from django.core import mail
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase, override_settings
 
-from accounts import second_factor
-from accounts.bearer import redeem_ticket, right_of
-from accounts.liveness import browser_user
+from accounts.authentication.bearer import redeem_ticket, right_of
+from accounts.authentication.liveness import browser_user
+from accounts.authentication.sessions import issue_ticket
+from accounts.mfa import second_factor
 from accounts.models import AuditEvent, Session, User
-from accounts.sessions import issue_ticket
 from accounts.tests.cases import LOGIN, ME, JsonTestCase
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bearer, bob
 from accounts.tests.races import at_once

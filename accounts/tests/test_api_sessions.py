@@ -6,9 +6,9 @@ from unittest import mock
 from django.test import TestCase
 from django.utils import timezone
 
-from accounts.bearer import redeem_ticket, session_of
+from accounts.authentication.bearer import redeem_ticket, session_of
+from accounts.authentication.sessions import RACE_WINDOW
 from accounts.models import Session, SocketTicket, User
-from accounts.sessions import RACE_WINDOW
 from accounts.tests.cases import ME, JsonTestCase
 from accounts.tests.factories import ada, alice, auth, make_user
 

@@ -8,9 +8,9 @@ from django.conf import settings
 from django.test import TestCase
 from django.utils import timezone
 
-from accounts.bearer import SEEN_EVERY, session_of
+from accounts.authentication.bearer import SEEN_EVERY, session_of
+from accounts.authentication.sessions import open_session
 from accounts.models import Session
-from accounts.sessions import open_session
 from accounts.tests.cases import ME
 from accounts.tests.factories import alice, bob
 

@@ -10,7 +10,7 @@ from django.test import AsyncClient, Client, TestCase, TransactionTestCase
 from django.urls import reverse
 
 from accounts import audit
-from accounts.audit_admin import harmless
+from accounts.admin.audit import harmless
 from accounts.models import AuditEvent, Session, Team, User
 from accounts.origin import Origin, coming_from
 from accounts.tests.cases import JsonTestCase
@@ -301,7 +301,7 @@ class CsvTests(TestCase):
         client = AsyncClient()
         await sync_to_async(client.force_login)(admin)
 
-        with mock.patch("accounts.audit_admin.CHUNK", 2):
+        with mock.patch("accounts.admin.audit.CHUNK", 2):
             answer = await client.post(
                 reverse("admin:accounts_auditevent_changelist"),
                 {"action": "as_csv", "_selected_action": chosen},

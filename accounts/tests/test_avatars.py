@@ -9,8 +9,8 @@ from django.db import transaction
 from django.http import Http404
 from django.test import TestCase, TransactionTestCase
 
-from accounts import avatars
 from accounts.errors import AvatarUnreadable, StorageUnavailable
+from accounts.media import avatars
 from accounts.models import Profile, User
 from accounts.tests.factories import alice, auth, bob
 from accounts.tests.races import at_once

@@ -11,7 +11,7 @@ from django.core.files.base import ContentFile
 from django.test import TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
-from accounts import deletion
+from accounts.data import deletion
 from accounts.errors import LastAdmin
 from accounts.models import AuditEvent, Export, Session, User
 from accounts.tests.cases import ME, JsonTestCase

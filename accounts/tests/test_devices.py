@@ -3,7 +3,7 @@
 from django.test import SimpleTestCase
 from django.utils import translation
 
-from accounts.devices import device_of
+from accounts.authentication.devices import device_of
 
 CHROME = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0"
 PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15"

@@ -13,7 +13,7 @@ from django.core.files.base import ContentFile
 from django.test import TestCase, TransactionTestCase
 from django.utils import timezone
 
-from accounts import archives, exports
+from accounts.data import archives, exports
 from accounts.models import AuditEvent, Export
 from accounts.tests.cases import JsonTestCase
 from accounts.tests.factories import alice, auth, charlie

@@ -2,7 +2,7 @@
 
 from django.test import TestCase, override_settings
 
-from accounts import sessions
+from accounts.authentication import sessions
 from accounts.models import AuditEvent, Session
 from accounts.tests.cases import in_one_window
 from accounts.tests.factories import PASSWORD, alice

@@ -11,7 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import TestCase, TransactionTestCase, override_settings
 
-from accounts import issuers
+from accounts.authentication import issuers
 from accounts.models import AuditEvent, ExternalIdentity, User
 from accounts.tests.cases import ME
 from accounts.tests.factories import ada, alice, auth, bob
@@ -368,7 +368,7 @@ class PublishedKeyTests(TokenTestCase):
             assert self.email(self.key.sign(claims(), kid="unknown")) is None
             assert self.email(self.key.sign(claims()))
 
-    @mock.patch("accounts.issuers.KEYS_WITHIN", 0.3)
+    @mock.patch("accounts.authentication.issuers.KEYS_WITHIN", 0.3)
     def test_it_waits_for_no_server_that_hangs_or_trickles(self):
         for fault in ({"delay": 3.0}, {"trickle": True}):
             url = f"{self.server.url}?{fault}"
@@ -412,7 +412,7 @@ class RaceTests(TransactionTestCase):
             server.delay = 2.0
             began = time.monotonic()
             with (
-                mock.patch("accounts.issuers.KEYS_WITHIN", 0.5),
+                mock.patch("accounts.authentication.issuers.KEYS_WITHIN", 0.5),
                 override_settings(JWT_ISSUERS=[issuer(jwks_url=server.url)]),
             ):
                 results = at_once([partial(issuers.verified, key.sign(claims()))] * 12)

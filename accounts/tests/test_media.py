@@ -5,7 +5,7 @@ from io import BytesIO
 from django.core.files.storage import default_storage
 from django.test import TestCase
 
-from accounts import avatars
+from accounts.media import avatars
 from accounts.models import Profile
 from accounts.tests.factories import alice
 from accounts.tests.uploads import OwnUploads, opened, picture

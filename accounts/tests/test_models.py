@@ -42,7 +42,9 @@ class AgeTests(SimpleTestCase):
 
     def test_it_is_nobody_from_the_future_or_the_far_past(self):
         today = date(2026, 11, 21)
-        with mock.patch("accounts.models.timezone.localdate", return_value=today):
+        with mock.patch(
+            "accounts.models.profiles.timezone.localdate", return_value=today
+        ):
             validate_birthdate(today)
             validate_birthdate(date(1896, 1, 1))
             for born in (date(2026, 11, 22), date(1895, 12, 31)):

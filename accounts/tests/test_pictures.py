@@ -7,8 +7,8 @@ from io import BytesIO
 import pytest
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from accounts import pictures
 from accounts.errors import AvatarTooLarge, AvatarUnreadable
+from accounts.media import pictures
 from accounts.tests.uploads import (
     BLUE,
     GREEN,

@@ -7,8 +7,9 @@ from unittest import mock
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 
-from accounts import sessions, setup
-from accounts.bearer import redeem_ticket, session_of
+from accounts import setup
+from accounts.authentication import sessions
+from accounts.authentication.bearer import redeem_ticket, session_of
 from accounts.errors import InvalidToken, TokenReused
 from accounts.models import Profile, Session, SetupLink, User
 from accounts.tests.factories import PASSWORD, alice

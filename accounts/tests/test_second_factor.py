@@ -9,8 +9,9 @@ from django.core.cache import cache
 from django.test import Client, TestCase, TransactionTestCase, override_settings
 from django.urls import reverse
 
-from accounts import second_factor, sessions
+from accounts.authentication import sessions
 from accounts.errors import RateLimited
+from accounts.mfa import second_factor
 from accounts.models import AuditEvent, Session
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bob, sofia
 from accounts.tests.second_factors import (

@@ -11,7 +11,7 @@ from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from accounts import second_factor
+from accounts.mfa import second_factor
 from accounts.tests.factories import PASSWORD, alice, charlie
 
 SECURITY = "/settings/security"

@@ -6,7 +6,7 @@ from allauth.usersessions.models import UserSession
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase
 
-from accounts import sessions
+from accounts.authentication import sessions
 from accounts.errors import InvalidToken
 from accounts.models import Session, User
 from accounts.tests.factories import PASSWORD, alice

@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.test import Client, TestCase
 from django.utils import timezone
 
-from accounts import sessions
+from accounts.authentication import sessions
 from accounts.models import AuditEvent, Session
 from accounts.tests.factories import alice, auth, bob
 

@@ -29,7 +29,7 @@ KEYS = {
 def kept_in(endpoint: str, name: str = BUCKET):
     """Return settings that keep uploads in the bucket at `endpoint`."""
     bucket = {
-        "BACKEND": "accounts.s3.PrivateStorage",
+        "BACKEND": "accounts.media.s3.PrivateStorage",
         "OPTIONS": {
             "bucket_name": name,
             "access_key": "test",

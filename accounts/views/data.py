@@ -15,9 +15,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST, require_safe
 
-from accounts import deletion, exports
-from accounts.bearer import signed_in
-from accounts.downloads import download_of
+from accounts.authentication.bearer import signed_in
+from accounts.data import deletion, exports
+from accounts.data.downloads import download_of
 from accounts.errors import LastAdmin, RateLimited, StorageUnavailable
 from accounts.forms import DeletionForm
 

@@ -8,9 +8,9 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 
-from accounts import second_factor
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.errors import SecondFactorRequired
+from accounts.mfa import second_factor
 
 
 @login_required

@@ -7,7 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 
 from accounts import passwords
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.errors import PasswordChangeClosed
 
 

@@ -15,11 +15,11 @@ from django.views.decorators.http import (
     require_safe,
 )
 
-from accounts import avatars
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.errors import BirthdateLocked, Refusal
 from accounts.forms import AvatarForm, LanguageForm, ProfileForm
 from accounts.limits import AVATAR
+from accounts.media import avatars
 from accounts.models import Profile
 from accounts.throttling import check
 

@@ -10,8 +10,9 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from accounts import passwords, second_factor
-from accounts.bearer import signed_in
+from accounts import passwords
+from accounts.authentication.bearer import signed_in
+from accounts.mfa import second_factor
 
 Type = Authenticator.Type
 

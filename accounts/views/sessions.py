@@ -13,8 +13,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from accounts import audit
-from accounts import sessions as open_sessions
-from accounts.bearer import signed_in
+from accounts.authentication import sessions as open_sessions
+from accounts.authentication.bearer import signed_in
 
 
 @login_required

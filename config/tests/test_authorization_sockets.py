@@ -11,8 +11,8 @@ from channels.routing import URLRouter
 from django.conf import settings
 from django.test import override_settings
 
+from accounts.authentication.sessions import issue_ticket
 from accounts.models import Session
-from accounts.sessions import issue_ticket
 from config.routing import websocket_urls
 from config.tests.world import FORGERIES, PEOPLE, World
 from conversations.consumers import JsonConsumer, PagesConsumer

@@ -13,7 +13,9 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Model
 from django.test import TestCase
 
-from accounts import audit, exports
+from accounts import audit
+from accounts.authentication.sessions import issue_ticket, open_session
+from accounts.data import exports
 from accounts.models import (
     AuditEvent,
     Export,
@@ -23,7 +25,6 @@ from accounts.models import (
     SocketTicket,
     User,
 )
-from accounts.sessions import issue_ticket, open_session
 from accounts.tests.factories import ada, alice, bob
 from conversations.models import Conversation, Generation, Message
 from conversations.tests.factories import answer, make_conversation, say

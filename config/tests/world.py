@@ -10,8 +10,8 @@ from django.core.files.base import ContentFile
 from django.test import Client
 from django.utils import timezone
 
+from accounts.authentication.sessions import Tokens, open_session
 from accounts.models import Export, Session, Team, User
-from accounts.sessions import Tokens, open_session
 from accounts.tests.factories import PASSWORD, ada, alice, bob, make_user, sofia
 from conversations.tests.factories import answer, make_character, make_conversation, say
 

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.schema import ErrorSerializer
-from accounts.bearer import signed_in
+from accounts.authentication.bearer import signed_in
 from accounts.models import User
 from conversations import access, errors, events, generations, lifecycle, turns
 from conversations.api import serializers as shapes

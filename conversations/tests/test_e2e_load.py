@@ -14,7 +14,7 @@ PEOPLE = 30
 
 MAKE_PEOPLE = """
 import json
-from accounts import sessions
+from accounts.authentication import sessions
 from accounts.models import User
 from characters.models import Character
 from conversations import lifecycle, turns

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.test import TestCase
 from django.utils import timezone
 
-from accounts import deletion
+from accounts.data import deletion
 from accounts.models import User
 from accounts.tests.factories import alice, bob
 from conversations import holdings

@@ -6,8 +6,8 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.test import TestCase
 
-from accounts import browsers, liveness, sessions
-from accounts.bearer import redeem_ticket, session_of
+from accounts.authentication import browsers, liveness, sessions
+from accounts.authentication.bearer import redeem_ticket, session_of
 from accounts.models import Session
 from accounts.tests.factories import alice, bob
 from conversations import generations, turns

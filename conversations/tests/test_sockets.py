@@ -10,8 +10,8 @@ from django.db import OperationalError
 from django.test import override_settings
 from django.utils import timezone
 
-from accounts import sessions
-from accounts.bearer import session_of
+from accounts.authentication import sessions
+from accounts.authentication.bearer import session_of
 from accounts.models import Session, SocketTicket
 from accounts.tests.factories import bearer, bob
 from conversations import sockets
@@ -98,7 +98,9 @@ class HandshakeTests(SocketTestCase):
 
     async def test_it_refuses_while_it_cannot_know(self):
         headers = await make_headers(self.user)
-        with mock.patch("accounts.bearer.claims_of", side_effect=OperationalError):
+        with mock.patch(
+            "accounts.authentication.bearer.claims_of", side_effect=OperationalError
+        ):
             async with self.connected("/ws/", headers) as socket:
                 await socket.command("ping")  # too soon to have heard of it
                 assert await socket.closed_with() == 4503

@@ -6,7 +6,7 @@ from django.db import connection
 from django.test import TestCase
 from django.test.utils import CaptureQueriesContext
 
-from accounts.bearer import session_of
+from accounts.authentication.bearer import session_of
 from accounts.tests.factories import alice, bearer
 from conversations import checkpoints, generations, turns
 from conversations.models import Message

@@ -6,7 +6,7 @@ from django.db import connection, models, transaction
 from django.test import TestCase
 from django.utils import timezone
 
-from accounts import liveness
+from accounts.authentication import liveness
 from accounts.models import Profile, Session, User
 from accounts.tests.factories import alice, bob
 from conversations.models import Message

@@ -13,7 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.archives import (
+from accounts.data.archives import (
     Document,
     Row,
     copy,

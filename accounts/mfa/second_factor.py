@@ -26,8 +26,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import audit, sealing, sessions
+from accounts import audit
+from accounts.authentication import sessions
 from accounts.errors import RateLimited
+from accounts.mfa import sealing
 from accounts.models import User
 
 logger = logging.getLogger("tertulia.app")

@@ -17,7 +17,8 @@ from django.db.models import QuerySet
 from django.template.loader import render_to_string
 from django.utils import timezone, translation
 
-from accounts import audit, sessions
+from accounts import audit
+from accounts.authentication import sessions
 from accounts.errors import LastAdmin
 from accounts.models import User
 

@@ -15,8 +15,8 @@ from allauth.mfa.models import Authenticator
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models.signals import post_save, pre_save
 
-from accounts import sealing, second_factor
-from accounts.devices import device_of
+from accounts.authentication.devices import device_of
+from accounts.mfa import sealing, second_factor
 from accounts.models import User
 
 

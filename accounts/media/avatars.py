@@ -45,7 +45,7 @@ def remove(owner: models.Model) -> None:
 def picture(file: IO[bytes]) -> ContentFile:
     """Return the picture of an upload, under a name nobody can guess."""
     # Pillow takes 5 MiB, and many processes never see a picture.
-    from accounts import pictures
+    from accounts.media import pictures
 
     return ContentFile(pictures.face(file), f"{secrets.token_hex(16)}.webp")
 

@@ -3,7 +3,6 @@
 import csv
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -12,6 +11,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import AuditEvent
+from database.admin import Kept
 from database.threads import in_database
 
 #: Events that are read at once; an export may be of millions.
@@ -33,7 +33,7 @@ COLUMNS = (
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(admin.ModelAdmin):
+class AuditEventAdmin(Kept, admin.ModelAdmin):
     list_display = ["at", "who", "action", "about", "ip"]
     list_display_links = ["at"]
     list_filter = ["at", "action"]
@@ -83,15 +83,6 @@ class AuditEventAdmin(admin.ModelAdmin):
         answer["X-Content-Type-Options"] = "nosniff"
         answer["Cache-Control"] = "no-store, private"
         return answer
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class _Echo:

@@ -21,8 +21,9 @@ from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
-from accounts import audit, browsers
-from accounts.devices import device_of
+from accounts import audit
+from accounts.authentication import browsers
+from accounts.authentication.devices import device_of
 from accounts.errors import InvalidCredentials, InvalidToken, TokenReused
 from accounts.models import (
     Session,

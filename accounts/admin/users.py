@@ -1,10 +1,8 @@
-"""Users, teams, plans and API sessions for the operator."""
+"""Users, teams and plans for the operator."""
 
 from typing import Any
 
-from allauth.account.decorators import secure_admin_login
 from allauth.account.models import EmailAddress
-from allauth.usersessions.models import UserSession
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -15,19 +13,15 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts import administration, audit, second_factor
-from accounts.audit_admin import AuditEventAdmin  # noqa: F401  registered by this
-from accounts.avatars import replacing
-from accounts.bearer import signed_in
+from accounts import administration, audit
+from accounts.admin.sessions import sessions_ended
+from accounts.authentication.bearer import signed_in
+from accounts.authentication.sessions import end_all
 from accounts.errors import Refusal
 from accounts.forms import AvatarField
-from accounts.models import ExternalIdentity, Plan, Profile, Session, Team, User
-from accounts.sessions import end_all, end_session
-
-# One door, with its limits and its second factor, for pages and the admin site.
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-# What is deleted there goes on letting its browser in.
-admin.site.unregister(UserSession)
+from accounts.media.avatars import replacing
+from accounts.mfa import second_factor
+from accounts.models import Plan, Profile, Team, User
 
 
 class ProfileForm(forms.ModelForm):
@@ -197,7 +191,7 @@ class UserAdmin(DjangoUserAdmin):
     @admin.action(description=_("Sign the chosen users out everywhere"))
     def sign_out(self, request: HttpRequest, users: QuerySet[User]) -> None:
         count = sum(end_all(user) for user in users)
-        messages.success(request, _ended(count))
+        messages.success(request, sessions_ended(count))
 
     @admin.action(description=_("Remove the second factor of the chosen users"))
     def remove_second_factor(self, request: HttpRequest, users: QuerySet[User]) -> None:
@@ -237,83 +231,3 @@ class TeamAdmin(admin.ModelAdmin):
 class PlanAdmin(admin.ModelAdmin):
     list_display = ["name", "daily_units"]
     search_fields = ["name"]
-
-
-@admin.register(Session)
-class SessionAdmin(admin.ModelAdmin):
-    list_display = ["user", "ip", "user_agent", "last_seen_at", "expires_at", "live"]
-    list_filter = ["last_seen_at", ("revoked_at", admin.EmptyFieldListFilter)]
-    list_select_related = ["user"]
-    search_fields = ["user__email", "ip"]
-    date_hierarchy = "created_at"
-    actions = ["revoke"]
-    fields = [
-        "user",
-        "ip",
-        "user_agent",
-        "created_at",
-        "last_seen_at",
-        "expires_at",
-        "revoked_at",
-    ]
-
-    @admin.display(description=_("live"), boolean=True)
-    def live(self, session: Session) -> bool:
-        return session.is_live
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    @admin.action(description=_("End the chosen sessions"))
-    def revoke(self, request: HttpRequest, sessions: QuerySet[Session]) -> None:
-        count = sum(
-            end_session(session.user, session.credential) for session in sessions
-        )
-        messages.success(request, _ended(count))
-
-
-@admin.register(ExternalIdentity)
-class ExternalIdentityAdmin(admin.ModelAdmin):
-    """Who people are to JWT_ISSUERS; entered here where e-mails are not matched."""
-
-    list_display = ["user", "issuer", "subject", "created_at"]
-    list_filter = ["issuer"]
-    list_select_related = ["user"]
-    search_fields = ["user__email", "subject"]
-    autocomplete_fields = ["user"]
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def save_model(
-        self, request: HttpRequest, obj: ExternalIdentity, form: Any, change: bool
-    ) -> None:
-        super().save_model(request, obj, form, change)
-        self._record(request, "identity.linked", obj)
-
-    def delete_model(self, request: HttpRequest, obj: ExternalIdentity) -> None:
-        self._record(request, "identity.unlinked", obj)
-        super().delete_model(request, obj)
-
-    def delete_queryset(
-        self, request: HttpRequest, queryset: QuerySet[ExternalIdentity]
-    ) -> None:
-        for identity in queryset.select_related("user"):
-            self.delete_model(request, identity)
-
-    def _record(
-        self, request: HttpRequest, action: str, identity: ExternalIdentity
-    ) -> None:
-        actor = signed_in(request)
-        audit.record(action, actor=actor, of=identity.user, issuer=identity.issuer)
-
-
-def _ended(count: int) -> str:
-    said = ngettext("%(count)d session ended.", "%(count)d sessions ended.", count)
-    return said % {"count": count}

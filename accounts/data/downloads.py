@@ -7,8 +7,9 @@ from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import patch_cache_control
 
-from accounts import audit, exports
-from accounts.avatars import reaching_storage
+from accounts import audit
+from accounts.data import exports
+from accounts.media.avatars import reaching_storage
 from accounts.models import User
 
 CHUNK = 256 * 1024

@@ -15,7 +15,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts import archives, audit
+from accounts import audit
+from accounts.data import archives
 from accounts.models import Export, User
 from accounts.throttling import check
 from database.workers import is_dead, this_worker

@@ -20,7 +20,8 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
-from accounts import browsers, second_factor
+from accounts.authentication import browsers
+from accounts.mfa import second_factor
 from accounts.models import Session, User
 from database.rows import Given, Select
 

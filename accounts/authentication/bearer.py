@@ -15,11 +15,12 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.request import Request
 from rest_framework_simplejwt.tokens import AccessToken
 
-from accounts import issuers, second_factor
+from accounts.authentication import issuers
+from accounts.authentication.issuers import Visit
+from accounts.authentication.sessions import claims_of
 from accounts.errors import InvalidToken, TotpSetupRequired
-from accounts.issuers import Visit
+from accounts.mfa import second_factor
 from accounts.models import Session, SessionQuerySet, SocketTicket, User, digest
-from accounts.sessions import claims_of
 
 #: How exactly `Session.last_seen_at` is kept; every check would cost a write otherwise.
 SEEN_EVERY = timedelta(minutes=1)

@@ -1,0 +1,1 @@
+"""Who asks: sessions of programs and browsers, tokens, tickets, and how they end."""

@@ -1,0 +1,52 @@
+"""People, what lets them in, and what is kept about what they did."""
+
+from accounts.models.audit import AuditEvent, AuditEventQuerySet
+from accounts.models.exports import Export
+from accounts.models.profiles import (
+    ADULT_AGE,
+    Profile,
+    time_zones,
+    validate_birthdate,
+    validate_time_zone,
+)
+from accounts.models.sessions import (
+    ExternalIdentity,
+    Session,
+    SessionQuerySet,
+    SetupLink,
+    SocketTicket,
+    digest,
+    session_expiry,
+)
+from accounts.models.users import (
+    Plan,
+    Team,
+    User,
+    UserQuerySet,
+    normalize_email,
+    validate_email_spelling,
+)
+
+__all__ = [
+    "ADULT_AGE",
+    "AuditEvent",
+    "AuditEventQuerySet",
+    "Export",
+    "ExternalIdentity",
+    "Plan",
+    "Profile",
+    "Session",
+    "SessionQuerySet",
+    "SetupLink",
+    "SocketTicket",
+    "Team",
+    "User",
+    "UserQuerySet",
+    "digest",
+    "normalize_email",
+    "session_expiry",
+    "time_zones",
+    "validate_birthdate",
+    "validate_email_spelling",
+    "validate_time_zone",
+]
