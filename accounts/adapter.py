@@ -5,25 +5,29 @@ import time
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
+from allauth.account.models import EmailAddress
 from allauth.core.internal import ratelimit
+from allauth.utils import build_absolute_uri
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.db import transaction
-from django.forms import Form
 from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import translation
 
-from accounts import audit, registration
-from accounts.errors import RateLimited
-from accounts.models import (
-    Profile,
-    User,
-    normalize_email,
-    validate_email_spelling,
-)
+from accounts import arrivals, audit, passwords, registration
+from accounts.errors import InvalidCredentials, RateLimited
+from accounts.mfa import second_factor
+from accounts.models import Profile, User, normalize_email, validate_email_spelling
 from accounts.throttling import client_ip
 
 
 class AccountAdapter(DefaultAccountAdapter):
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "email_password_mismatch": InvalidCredentials.detail
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return registration.is_open()
 
@@ -32,22 +36,41 @@ class AccountAdapter(DefaultAccountAdapter):
         validate_email_spelling(email)
         return email
 
-    def save_user(
-        self, request: HttpRequest, user: User, form: Form, commit: bool = True
-    ) -> User:
-        """Store who signed up, with the profile every user has."""
-        user = super().save_user(request, user, form, commit=False)
-        if commit:
-            with transaction.atomic():
-                user.save()
-                Profile.objects.create(
-                    user=user,
-                    display_name=form.cleaned_data.get("display_name", ""),
-                    birthdate=form.cleaned_data.get("birthdate"),
-                    language=registration.request_language(),
-                )
-            audit.record("user.registered", actor=user, of=user)
-        return user
+    def send_mail(
+        self, template_prefix: str, email: str, context: dict[str, Any]
+    ) -> None:
+        """Write in the language of whom it is for, whoever asked for it."""
+        known = Profile.objects.filter(user__email=normalize_email(email))
+        language = known.values_list("language", flat=True).first()
+        with translation.override(language or translation.get_language()):
+            super().send_mail(template_prefix, email, context)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        urls = {
+            "login_url": reverse("account_login"),
+            "password_reset_url": reverse("account_reset_password"),
+        }
+        self.send_mail(
+            "account/email/account_already_exists",
+            email,
+            {name: build_absolute_uri(self.request, url) for name, url in urls.items()},
+        )
+
+    def send_confirmation_mail(
+        self, request: HttpRequest, emailconfirmation: Any, signup: bool
+    ) -> None:
+        address = emailconfirmation.email_address
+        context = {
+            "is_new": signup,
+            "activate_url": self.get_email_confirmation_url(request, emailconfirmation),
+            "password_reset_url": build_absolute_uri(
+                request, reverse("account_reset_password")
+            ),
+        }
+        self.send_mail("account/email/email_confirmation", address.email, context)
+
+    def get_email_verification_redirect_url(self, email_address: EmailAddress) -> str:
+        return arrivals.sign_in_url(self.request)
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> User | None:
         """Return whose credentials these are, counting failures per e-mail.
@@ -84,10 +107,24 @@ class AccountAdapter(DefaultAccountAdapter):
         return credentials["email"]
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        audit.record("sign_in.failed", email=credentials.get("email", "")[:254])
+        # What somebody typed stays for ever, and may be anybody's: of whom nobody knows
+        # it is kept what tells one address from another.
+        email = credentials["email"]
+        user = User.objects.filter(email=email).first()
+        if user is not None:
+            audit.record("sign_in.failed", of=user)
+        else:
+            mark = audit.fingerprint(email)
+            audit.record("sign_in.failed", fingerprint=mark)
 
     def login(self, request: HttpRequest, user: User) -> None:
         super().login(request, user)
+        used = {
+            record["method"] for record in get_authentication_records(request, user)
+        }
+        if "password" in used and second_factor.is_missing(user):
+            # Its set-up comes next, and would ask for the password just typed.
+            reauthenticate_by_password(request)
         audit.record("session.opened", actor=user, of=user, via="browser")
 
     def logout(self, request: HttpRequest) -> None:
@@ -95,6 +132,19 @@ class AccountAdapter(DefaultAccountAdapter):
         super().logout(request)
         if isinstance(user, User):
             audit.record("session.signed_out", actor=user, of=user, via="browser")
+
+    def set_password(self, user: User, password: str) -> None:
+        # Theirs stores the whole row, as it was before a slow hash was made.
+        user.set_password(password)
+        user.save(update_fields=["password"])
+
+    def send_password_reset_mail(
+        self, user: User, email: str, context: dict[str, Any]
+    ) -> None:
+        if passwords.may_change(user):
+            super().send_password_reset_mail(user, email, context)
+        else:
+            self.send_mail("account/email/password_reset_closed", email, {})
 
     def send_notification_mail(
         self,

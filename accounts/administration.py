@@ -7,9 +7,10 @@ was before. Who may ask is decided by the doors.
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from accounts import audit
-from accounts.errors import LastAdmin, OwnAccount
+from accounts.errors import BeingDeleted, LastAdmin, OwnAccount
 from accounts.models import User
 
 #: What is recorded when one of these fields of a user changes.
@@ -27,7 +28,8 @@ def change(user: User, *, actor: User | None, via: str, **changes: Any) -> User:
     """Change an account, and return it as it is then.
 
     `actor` is None for a program with the operator key; `via` names the door. Raises
-    LastAdmin, or OwnAccount for administrators who would shut themselves out.
+    LastAdmin, OwnAccount for administrators who would shut themselves out, or
+    BeingDeleted.
     """
     with transaction.atomic():
         before = check(user, actor=actor, **changes)
@@ -60,6 +62,9 @@ def check(user: User, *, actor: User | None, **changes: Any) -> dict[str, Any]:
         raise LastAdmin
     if is_out and actor is not None and actor.pk == user.pk:
         raise OwnAccount
+    is_in = "is_active" in before and changes["is_active"]
+    if is_in and stored.delete_at is not None and stored.delete_at <= timezone.now():
+        raise BeingDeleted  # some of it may be gone by now
     return before
 
 

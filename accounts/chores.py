@@ -8,6 +8,7 @@ the end of a process breaks off is begun anew by the next one that looks.
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from django.db import connection
 
@@ -25,6 +26,14 @@ END_SECONDS = 1.0
 _is_over = threading.Event()
 
 
+_sweeps: list[Callable[[], object]] = [deletion.sweep, exports.expire]
+
+
+def register(sweep: Callable[[], object]) -> None:
+    """Have `sweep()` called now and then, to delete what has had its time."""
+    _sweeps.append(sweep)
+
+
 def start() -> threading.Thread:
     """Do the chores of this process until `end`."""
     thread = threading.Thread(target=_run, name="chores", daemon=True)
@@ -40,8 +49,12 @@ def end(thread: threading.Thread) -> None:
 
 def sweep() -> None:
     """Delete what has had its time."""
-    deletion.sweep()
-    exports.expire()
+    for work in _sweeps:
+        try:
+            work()
+        except Exception:
+            # The others are not to wait for what this one has met.
+            logger.exception("sweep failed", extra={"sweep": work.__module__})
 
 
 def _run() -> None:

@@ -1,6 +1,10 @@
 """Refusals: what the product will not do, in words for people and for programs."""
 
-from django.utils.functional import Promise
+import math
+
+from django.conf import settings
+from django.utils.functional import Promise, lazy
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -25,10 +29,20 @@ class Refusal(Exception):
         return {"code": self.code, "detail": self.detail, **self.extra}
 
 
+def _no_match() -> str:
+    # Of a wrong password and of an address that is not confirmed it says the same.
+    if settings.EMAIL_VERIFICATION == "required":
+        return gettext(
+            "E-mail and password do not match an account that can sign in, or the "
+            "address is not confirmed yet: look for our mail."
+        )
+    return gettext("E-mail and password do not match an account that can sign in.")
+
+
 class InvalidCredentials(Refusal):
     status = 401
     code = "invalid_credentials"
-    detail = _("E-mail and password do not match an account that can sign in.")
+    detail = lazy(_no_match, str)()
 
 
 class InvalidToken(Refusal):
@@ -46,7 +60,10 @@ class TotpRequired(Refusal):
 class InvalidTotp(Refusal):
     status = 401
     code = "invalid_totp"
-    detail = _("This code is wrong or was used before; send the next one.")
+    detail = _(
+        "This code is wrong or was used before: take the newest, check the clock of "
+        "your phone, or use a recovery code."
+    )
 
 
 class TokenReused(Refusal):
@@ -106,6 +123,8 @@ class RegistrationClosed(Refusal):
 
 
 class EmailTaken(Refusal):
+    """Only said to who sets the site up: nobody else learns who has an account."""
+
     code = "invalid"
     detail = _("This e-mail cannot be registered; sign in, or reset your password.")
 
@@ -126,6 +145,12 @@ class LastAdmin(Refusal):
     status = 409
     code = "last_admin"
     detail = _("You are the only administrator; make somebody else one first.")
+
+
+class BeingDeleted(Refusal):
+    status = 409
+    code = "being_deleted"
+    detail = _("This account is being deleted, and nobody can be let into it again.")
 
 
 class TooLarge(Refusal):
@@ -163,9 +188,26 @@ class RateLimited(Refusal):
     status = 429
     code = "rate_limited"
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, detail: str = "") -> None:
+        self.retry_after = retry_after
         super().__init__(
-            _("Too many requests; try again in %(seconds)s seconds.")
+            detail
+            or _("Too many requests; try again in %(seconds)s seconds.")
             % {"seconds": retry_after},
             retry_after=retry_after,
         )
+
+
+class CodesLocked(RateLimited):
+    """The same of codes of a second factor, which are locked for minutes."""
+
+    def __init__(self, retry_after: int) -> None:
+        minutes = math.ceil(retry_after / 60)
+        sentence = ngettext(
+            "After ten wrong codes none is taken for a while, so that nobody can guess "
+            "yours; try again in %(minutes)d minute.",
+            "After ten wrong codes none is taken for a while, so that nobody can guess "
+            "yours; try again in %(minutes)d minutes.",
+            minutes,
+        )
+        super().__init__(retry_after, sentence % {"minutes": minutes})

@@ -5,18 +5,22 @@ from typing import Any
 
 from allauth.account import forms as allauth_forms
 from allauth.account.adapter import get_adapter
+from allauth.account.utils import get_next_redirect_url, passthrough_next_redirect_url
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
-from django.db import IntegrityError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from accounts.errors import AvatarTooLarge, AvatarUnreadable, EmailTaken
+from accounts import arrivals, passwords, registration, timing, verification
+from accounts.authentication.bearer import signed_in
+from accounts.data import leaving
+from accounts.errors import AvatarTooLarge, AvatarUnreadable, PasswordChangeClosed
 from accounts.media import avatars
 from accounts.models import (
     Profile,
@@ -24,6 +28,7 @@ from accounts.models import (
     normalize_email,
     time_zones,
     validate_birthdate,
+    validate_email_spelling,
 )
 
 
@@ -51,35 +56,77 @@ class SignupForm(allauth_forms.SignupForm):
     )
     field_order = ["email", "password1", "display_name", "birthdate"]
 
-    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
-        try:
-            return super().try_save(request)
-        except IntegrityError:
-            # Somebody registered the same address since it was found to be free.
-            messages.error(request, EmailTaken.detail)
-            return None, redirect("account_login")
+    def validate_unique_email(self, value: str) -> str:
+        # Who has it gets a mail; whoever asks here learns nothing.
+        return value
+
+    def try_save(self, request: HttpRequest) -> tuple[None, HttpResponse]:
+        """Sign up, and lead everybody the same way: to signing in by themselves."""
+        given = self.cleaned_data
+        registration.sign_up(
+            request,
+            given["email"],
+            given["password1"],
+            display_name=given["display_name"],
+            birthdate=given["birthdate"],
+        )
+        # As it was typed: under that name browsers have kept the password.
+        typed = self.data["email"].strip()
+        arrivals.note(request, typed, get_next_redirect_url(request))
+        if verification.is_required():
+            page = "account_email_verification_sent"
+            said = _("A mail is on its way to %(email)s.")
+        else:
+            page = "account_login"
+            said = _(
+                "Your account is ready: sign in with the password you chose. If you "
+                "had an account before, it has kept its old password."
+            )
+        messages.success(request, said % {"email": typed})
+        url = passthrough_next_redirect_url(request, reverse(page), "next")
+        return None, redirect(url)
+
+
+class LoginForm(allauth_forms.LoginForm):
+    """Filled in for who has just signed up, down to the password."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # What browsers keep passwords under.
+        self.fields["login"].widget.attrs["autocomplete"] = "username"
+        if email := arrivals.email(self.request):
+            self.fields["login"].initial = email
+            self.fields["password"].widget.attrs["autofocus"] = True
 
 
 class ResetPasswordForm(allauth_forms.ResetPasswordForm):
     """Asks for a link by mail, and takes as long for an e-mail nobody has."""
-
-    #: Seconds, more than finding a user and writing the mail take.
-    TAKES = 0.05
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._began = time.monotonic()
 
     def save(self, request: HttpRequest, **kwargs: Any) -> str:
-        try:
+        with timing.alike(self._began):
             return super().save(request, **kwargs)
-        finally:
-            time.sleep(max(0.0, self._began + self.TAKES - time.monotonic()))
 
     def clean_email(self) -> str:
         super().clean_email()
         # The spelling in which requests are counted, and the mail is sent.
         return normalize_email(self.cleaned_data["email"])
+
+
+class ResetLinkForm(allauth_forms.UserTokenForm):
+    """Tells whose a mailed link is.
+
+    Raises PasswordChangeClosed for who may not choose a password here.
+    """
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean()
+        if not passwords.may_change(self.reset_user):
+            raise PasswordChangeClosed
+        return given
 
 
 class ProfileForm(forms.ModelForm):
@@ -154,10 +201,19 @@ class LanguageForm(forms.ModelForm):
         return self.instance
 
 
+class AddressField(forms.EmailField):
+    """An e-mail in the one spelling in which accounts are stored."""
+
+    default_validators = [*forms.EmailField.default_validators, validate_email_spelling]
+
+    def to_python(self, value: Any) -> str:
+        return normalize_email(super().to_python(value) or "")
+
+
 class SetupForm(forms.Form):
     """Who the first administrator is."""
 
-    email = forms.EmailField(
+    email = AddressField(
         label=_("E-mail"),
         max_length=254,
         widget=forms.EmailInput(attrs={"autocomplete": "email", "autofocus": True}),
@@ -174,9 +230,6 @@ class SetupForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "nickname"}),
     )
 
-    def clean_email(self) -> str:
-        return normalize_email(self.cleaned_data["email"])
-
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
         if password := cleaned.get("password"):
@@ -190,7 +243,7 @@ class SetupForm(forms.Form):
 
 
 class DeletionForm(forms.Form):
-    """The password of whoever wants to leave."""
+    """The password of whoever wants to leave, or the e-mail of who has none."""
 
     password = forms.CharField(
         label=_("Your password"),
@@ -198,19 +251,27 @@ class DeletionForm(forms.Form):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+    email = forms.CharField(
+        label=_("Your e-mail"),
+        max_length=254,
+        widget=forms.EmailInput(attrs={"autocomplete": "off"}),
+    )
 
     def __init__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.request = request
+        self.user = signed_in(request)
+        is_known = self.user.has_usable_password()
+        del self.fields["email" if is_known else "password"]
+        if not is_known:
+            self.fields["email"].help_text = _("Write %(email)s to confirm.") % {
+                "email": self.user.email
+            }
 
-    def clean_password(self) -> str:
-        """Check the password, counting failures; raises RateLimited after too many."""
-        password = self.cleaned_data["password"]
-        user = self.request.user
-        assert isinstance(user, User)
-        known = get_adapter().authenticate(
-            self.request, email=user.email, password=password
-        )
-        if known != user:
-            raise ValidationError(_("This is not your current password."))
-        return password
+    def clean(self) -> dict[str, Any]:
+        """Check what is asked for; raises RateLimited after too many failures."""
+        given = super().clean() or self.cleaned_data
+        for proof, value in list(given.items()):
+            if not leaving.is_proved(self.request, self.user, proof, value):
+                self.add_error(proof, leaving.WRONG[proof])
+        return given

@@ -7,8 +7,10 @@ they have to be taken back when somebody signs in.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from allauth.account.utils import passthrough_next_redirect_url
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 
 from accounts.errors import RateLimited
 from accounts.throttling import check, client_network
@@ -33,10 +35,14 @@ SECOND_FACTOR = Limit("second_factor", "10/15m")
 
 _PAGES = {
     "account_login": LOGIN,
+    "mfa_login_webauthn": LOGIN,
     "account_signup": SIGN_UP,
     "account_reset_password": RESET,
     "account_reset_password_from_key": RESET,
 }
+
+#: Where the form is of what is sent to an address that has no page.
+_FORMS = {"delete_account": "account_data"}
 
 Answer = Callable[[HttpRequest], HttpResponse]
 
@@ -82,6 +88,15 @@ def too_many_requests(
     allauth calls this without a refusal; its windows are a minute.
     """
     refusal = refusal or RateLimited(retry_after=60)
-    answer = render(request, "429.html", {"refusal": refusal}, status=429)
+    context = {"refusal": refusal, "form_url": _form_url(request)}
+    answer = render(request, "429.html", context, status=429)
     answer["Retry-After"] = str(refusal.extra["retry_after"])
     return answer
+
+
+def _form_url(request: HttpRequest) -> str:
+    """Return where to try again, and from there on to where one wanted to go."""
+    match = request.resolver_match
+    page = _FORMS.get(match.url_name or "") if match else None
+    url = reverse(page) if page else request.path
+    return passthrough_next_redirect_url(request, url, "next")

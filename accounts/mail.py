@@ -3,15 +3,36 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from django.conf import settings
-from django.core.mail import EmailMessage, get_connection
+from django.core.mail import EmailMessage, get_connection, send_mail
 from django.core.mail.backends.base import BaseEmailBackend
+from django.db import transaction
+from django.template.loader import render_to_string
+from django.utils import timezone, translation
+
+from accounts.models import User
 
 logger = logging.getLogger("tertulia.app")
 
 #: One after another; what is still waiting at an orderly end is sent first.
 _sender = ThreadPoolExecutor(1, thread_name_prefix="mail")
+
+
+def write_to(user: User, letter: str, **context: object) -> None:
+    """Send `user` a letter, in their language, once what it tells of is stored.
+
+    `letter` is the path of its two templates up to "_subject.txt" and "_message.txt".
+    """
+    with (
+        translation.override(user.profile.language),
+        timezone.override(user.profile.time_zone),
+    ):
+        subject = render_to_string(f"{letter}_subject.txt", context)
+        body = render_to_string(f"{letter}_message.txt", context)
+    send = partial(send_mail, subject.strip(), body, None, [user.email])
+    transaction.on_commit(send, robust=True)
 
 
 class LaterBackend(BaseEmailBackend):

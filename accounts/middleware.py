@@ -3,7 +3,9 @@
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import Resolver404, resolve, reverse
 from django.utils import timezone, translation
+from django_htmx.http import HttpResponseClientRedirect
 
 from accounts.authentication import browsers
 from accounts.mfa import second_factor
@@ -21,32 +23,46 @@ def follow_browser_session(get_response):
         is_api = request.path_info.startswith("/api/")
         if key is None or is_api or not request.user.is_authenticated:
             return get_response(request)
-        request.user.credential = browsers.credential_of(key)
-        browsers.note_use(request, request.user)
+        user = request.user
+        user.credential = browsers.credential_of(key)
+        browsers.note_use(request, user)
         response = get_response(request)
         if request.session.session_key != key:
             # A new password changes the key; signing out takes it away.
             browsers.follow_key(key, request.session.session_key)
+        if request.user is not user:  # who has left
+            # What was typed and not sent is kept in the browser until then.
+            response["Clear-Site-Data"] = '"storage"'
         return response
 
     return middleware
 
 
-#: What is open to who has to set up a second factor first: that, and leaving.
-BEFORE_SECOND_FACTOR = (
-    "/accounts/2fa/",
-    "/accounts/reauthenticate/",
-    "/accounts/logout/",
-    "/admin/logout/",
-    "/settings/security",
-    "/settings/language",
-    "/setup/second-factor",
-    "/i18n/",
-    "/theme",
-    "/media/",
-    "/health",
-    "/api/",
-)
+#: What is open to who has to set up a second factor first, besides the pages that set
+#: it up (mfa_…): what leads there, what is the same for everybody, and leaving.
+BEFORE_SECOND_FACTOR = {
+    "account_logout",
+    "account_reauthenticate",
+    "admin:logout",
+    "choose_theme",
+    "health",
+    "language",
+    "media",
+    "security",
+    "set_language",
+    "setup_second_factor",
+}
+
+
+def _is_open(request: HttpRequest) -> bool:
+    if request.path_info.startswith("/api/"):
+        return True
+    try:
+        # The request knows its page only once the middleware is through.
+        name = resolve(request.path_info).view_name
+    except Resolver404:
+        return False
+    return name in BEFORE_SECOND_FACTOR or name.startswith("mfa_")
 
 
 def require_second_factor(get_response):
@@ -57,9 +73,17 @@ def require_second_factor(get_response):
 
     def middleware(request: HttpRequest) -> HttpResponse:
         user = request.user
-        is_open = request.path_info.startswith(BEFORE_SECOND_FACTOR)
-        if not is_open and isinstance(user, User) and second_factor.is_missing(user):
-            return redirect("mfa_activate_totp")
+        if (
+            isinstance(user, User)
+            # The cheapest question first.
+            and second_factor.is_required(user)
+            and not _is_open(request)
+            and second_factor.is_missing(user)
+        ):
+            set_up = reverse("mfa_activate_totp")
+            # What asks for a fragment would show the page in the middle of its own.
+            is_fragment = "HX-Request" in request.headers
+            return (HttpResponseClientRedirect if is_fragment else redirect)(set_up)
         return get_response(request)
 
     return middleware

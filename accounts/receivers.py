@@ -1,19 +1,24 @@
 """What has to happen wherever somebody signs in or is deleted."""
 
-from functools import partial
 from typing import Any
 
-from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.account.models import EmailAddress
+from allauth.account.signals import (
+    email_confirmed,
+    password_changed,
+    password_reset,
+    password_set,
+)
 from allauth.account.signals import user_logged_in as signed_in_by_allauth
 from allauth.usersessions import signals as usersessions
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts import audit
+from accounts import arrivals, audit, verification
 from accounts.authentication import browsers, sessions
 from accounts.data import deletion
+from accounts.media.avatars import discard_on_commit
 from accounts.models import Export, User
 
 
@@ -40,11 +45,8 @@ def keep_account(request: HttpRequest | None, user: User, **_signal: Any) -> Non
 
 
 def delete_export(instance: Export, **_signal: Any) -> None:
-    file = instance.file
-    if file.name:
-        # Rolled back, the row would name a file that is gone.
-        delete = partial(file.storage.delete, file.name)
-        transaction.on_commit(delete, robust=True)
+    # Rolled back, the row would name a file that is gone.
+    discard_on_commit(instance.file.name or "")
 
 
 def note_new_password(user: User, **_signal: Any) -> None:
@@ -53,10 +55,23 @@ def note_new_password(user: User, **_signal: Any) -> None:
 
 def note_reset_password(user: User, **_signal: Any) -> None:
     audit.record("user.password_changed", actor=user, of=user, via="mail")
+    verification.confirm(user)
+
+
+def note_confirmed_email(
+    request: HttpRequest, email_address: EmailAddress, **_signal: Any
+) -> None:
+    user = email_address.user
+    if isinstance(request.user, User):  # the operator, in the admin site
+        audit.record("user.email_confirmed", actor=request.user, of=user)
+        return
+    audit.record("user.email_confirmed", actor=user, of=user)
+    arrivals.note_confirmed(request, email_address.email)
 
 
 def connect_allauth() -> None:
     password_reset.connect(note_reset_password)
+    email_confirmed.connect(note_confirmed_email)
     # Theirs read every session of a person at each sign-in, one by one.
     signed_in_by_allauth.disconnect(usersessions.on_user_logged_in)
     for signal in (password_changed, password_set):

@@ -30,6 +30,10 @@ CODES = {
 }
 
 
+#: Much larger numbers no database takes.
+LARGEST = 10**15 - 1
+
+
 class AlwaysJson(BaseContentNegotiation):
     """Answer in JSON whatever is accepted: event streams ask for their own type, and
     their refusals are JSON as everywhere."""
@@ -50,6 +54,12 @@ class Page(LimitOffsetPagination):
     default_limit = 50
     max_limit = 200
 
+    def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
+        given = super().get_schema_operation_parameters(view)
+        for parameter, least in zip(given, (1, 0), strict=True):  # limit and offset
+            parameter["schema"] |= {"minimum": least, "maximum": LARGEST}
+        return given
+
     def get_limit(self, request: Request) -> int:
         return min(_number(request, "limit", self.default_limit, 1), self.max_limit)
 
@@ -59,7 +69,6 @@ class Page(LimitOffsetPagination):
 
 def _number(request: Request, name: str, default: int, least: int) -> int:
     given = request.query_params.get(name, str(default))
-    # Larger ones no database takes.
     if not re.fullmatch(r"[0-9]{1,15}", given) or int(given) < least:
         raise exceptions.ValidationError(
             {name: _("This must be a whole number from %d on.") % least}
@@ -71,7 +80,8 @@ def document_refusals(result: dict[str, Any], **_spectacular: Any) -> dict[str, 
     """Say of operations how they refuse who is not signed in, and odd parameters."""
     for path in result["paths"].values():
         for operation in path.values():
-            refused = []
+            # Wherever the database is needed, it may be away.
+            refused = [HTTPStatus.SERVICE_UNAVAILABLE]
             if operation.get("security") and {} not in operation["security"]:
                 refused.append(HTTPStatus.UNAUTHORIZED)
             if any(given["in"] == "query" for given in operation.get("parameters", ())):
@@ -117,7 +127,7 @@ def answer_error(error: Exception, context: dict[str, Any]) -> Response | None:
         headers["WWW-Authenticate"] = challenge
     if isinstance(error, exceptions.NotFound):
         # The same body for what is not there and what is somebody else's.
-        sentence = "There is no such object, or it is not yours."
+        sentence = _("There is no such object, or it is not yours.")
     return Response(
         {"code": CODES.get(code, code), "detail": sentence},
         status=error.status_code,

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.apps import AppConfig
 
 
@@ -5,3 +7,16 @@ class ConfigConfig(AppConfig):
     """The project itself: settings, routes, and the command that serves it."""
 
     name = "config"
+
+    def ready(self) -> None:
+        from llm.signals import default_made
+
+        default_made.connect(_record_default)
+
+
+def _record_default(model: Any, actor: Any, **_signal: Any) -> None:
+    # Models and accounts do not know of one another.
+    from accounts import audit
+
+    how = {"model": model.name, "via": "admin site"}
+    audit.record("model.made_default", actor=actor, of=model, **how)

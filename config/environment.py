@@ -94,6 +94,43 @@ def admin_secret() -> str:
     return given
 
 
+def choice(name: str, default: str, *others: str) -> str:
+    """Return the word that `name` is set to, in lower case.
+
+    Raises ImproperlyConfigured for one that is neither the default nor of the others.
+    """
+    given = env.str(name, default=default)
+    known = (default, *others)
+    for word in known:
+        if given.lower() == word.lower():
+            return word
+    raise ImproperlyConfigured(
+        f"{name} must be one of {', '.join(known)}, not {given!r}."
+    )
+
+
+def rate(name: str, default: str) -> str:
+    """Return how often something may be done, as in "30/m" or "5/10m".
+
+    Raises ImproperlyConfigured for what is no rate: the first to be counted would find
+    out.
+    """
+    given = env.str(name, default=default)
+    if not re.fullmatch(r"[1-9]\d*/[1-9]?\d*[smhd]", given):
+        raise ImproperlyConfigured(
+            f"{name} must be a number and a time, such as {default}, not {given!r}."
+        )
+    return given
+
+
+def port() -> int:
+    """Return the port to listen on; raises ImproperlyConfigured for none there is."""
+    given = env.int("PORT", default=8000)
+    if not 0 <= given < 2**16:
+        raise ImproperlyConfigured(f"PORT must lie below 65536, not be {given}.")
+    return given
+
+
 def required_roles() -> list[str]:
     """Return the roles that need a second factor.
 
@@ -104,6 +141,21 @@ def required_roles() -> list[str]:
         raise ImproperlyConfigured(
             f"MFA_REQUIRED_ROLES must be some of {', '.join(ROLES)}, "
             f"not {unknown[0]!r}."
+        )
+    return given
+
+
+def email_verification() -> str:
+    """Return whether who signs up confirms the e-mail first: "off" or "required".
+
+    Raises ImproperlyConfigured in production when no server would send the link.
+    """
+    given = choice("EMAIL_VERIFICATION", "off", "required")
+    sends = env.str("EMAIL_URL", default="").startswith("smtp")
+    if given == "required" and is_production() and not sends:
+        raise ImproperlyConfigured(
+            "EMAIL_VERIFICATION=required needs EMAIL_URL, a mail server that sends "
+            "the links (smtp+tls://user:password@host:587)."
         )
     return given
 
@@ -190,13 +242,8 @@ def file_storage() -> dict[str, Any]:
 
     Raises ImproperlyConfigured for an unknown STORAGE_BACKEND or half an S3.
     """
-    backend = env.str("STORAGE_BACKEND", default="local")
-    if backend == "local":
+    if choice("STORAGE_BACKEND", "local", "s3") == "local":
         return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
-    if backend != "s3":
-        raise ImproperlyConfigured(
-            f"STORAGE_BACKEND must be local or s3, not {backend!r}."
-        )
     needed = {
         "S3_BUCKET": env.str("S3_BUCKET", default=""),
         "S3_ACCESS_KEY_ID": env.str("S3_ACCESS_KEY_ID", default=""),

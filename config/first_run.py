@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from allauth.mfa.utils import is_mfa_enabled
 from asgiref.sync import async_to_sync
 from django import forms
 from django.contrib.auth.decorators import login_required
@@ -21,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import audit, registration
+from accounts.mfa import second_factor as factors
 from accounts.models import AuditEvent, User
 from characters.models import Character
 from llm import catalog, choosing
@@ -81,9 +81,11 @@ def second_factor(request: Request) -> HttpResponse:
     if is_over():
         return redirect("setup_ready")
 
-    return render(
-        request, "config/second_factor.html", {"is_on": is_mfa_enabled(request.user)}
-    )
+    context = {
+        "is_on": factors.is_enabled(request.user),
+        "is_required": factors.is_required(request.user),
+    }
+    return render(request, "config/second_factor.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -126,7 +128,7 @@ def ready(request: Request) -> HttpResponse:
     context = {
         "answering": async_to_sync(catalog.achoose)().label,
         "character": everyone.filter(slug="assistant").first() or everyone.first(),
-        "has_second_factor": is_mfa_enabled(request.user),
+        "has_second_factor": factors.is_enabled(request.user),
         "is_open": registration.is_open(),
     }
     return render(request, "config/ready.html", context)

@@ -24,14 +24,16 @@ FILES_KEPT = 5
 LONGEST = 8000
 
 #: Values that open doors: JWTs, headers, what query strings and forms carry, and links.
+#: Each begins where no name goes on before it: a pattern that may begin anywhere in a
+#: long name reads the rest of it from every place.
 _SECRETS = (
-    (re.compile(r"\beyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), "[token]"),
-    (re.compile(r"(?i)\b(bearer)\s+[^\s\"',]+"), r"\1 [token]"),
+    (re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), "[token]"),
+    (re.compile(r"(?i)(?<![\w-])(bearer)\s+[^\s\"',]+"), r"\1 [token]"),
     (
         re.compile(
-            r"(?i)\b([\w-]*token|ticket|[\w-]*password\d?|[\w-]*secret|api[_-]key|"
-            r"x-admin-key|totp|otp|recovery_code|authorization|cookie|sessionid|"
-            r"session|csrf|__host-\w+)"
+            r"(?i)(?<![\w-])([\w-]*(?:token|ticket|password\d?|secret|api[_-]key|"
+            r"admin-key|otp|recovery_code|authorization|cookie|sessionid|session|csrf)|"
+            r"__host-\w+)"
             r"(=|[\"']?:\s*[\"']?)(?!\[)[^\s&;,\"'}]+"
         ),
         r"\1\2[hidden]",

@@ -4,13 +4,15 @@ import logging
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 
 from accounts.errors import StorageUnavailable, TooLarge
 from accounts.origin import Origin, coming_from, new_request_id
 from accounts.throttling import client_ip
+from database.threads import Outage
 
 logger = logging.getLogger("tertulia.app")
 
@@ -86,6 +88,21 @@ def optional_slash(get_response: Answer) -> Answer:
     return middleware
 
 
+def refuse_nul(get_response: Answer) -> Answer:
+    """Refuse a query with a NUL in it: nothing here has one, and PostgreSQL fails.
+
+    In the path it is part of no address, and forms and JSON are checked as they are
+    read.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("A query cannot contain NUL.")
+        return get_response(request)
+
+    return middleware
+
+
 def limit_body(get_response: Answer) -> Answer:
     """Refuse a body that is too large for what it is, before it is read.
 
@@ -133,7 +150,7 @@ class outage:
 
 def is_outage(error: BaseException | None) -> bool:
     """Whether `error` says that the database is away, not that a query is wrong."""
-    return isinstance(error, (OperationalError, InterfaceError))
+    return isinstance(error, Outage)
 
 
 def answer_outage(request: HttpRequest, error: BaseException) -> HttpResponse:
@@ -146,7 +163,7 @@ def answer_unavailable(request: HttpRequest, detail: str = "") -> HttpResponse:
     """Return 503 with a sentence, which is about the database if none is given."""
     answer: HttpResponse
     if request.path_info.startswith("/api/"):
-        detail = detail or "The database cannot be reached. Try again in a moment."
+        detail = detail or _("The database cannot be reached. Try again in a moment.")
         answer = JsonResponse({"code": "unavailable", "detail": detail}, status=503)
     else:
         answer = render(request, "503.html", {"detail": detail}, status=503)

@@ -13,13 +13,17 @@ from config.environment import (
     VAR_DIR,
     admin_secret,
     allowed_hosts,
+    choice,
     database_url,
+    email_verification,
     env,
     file_storage,
     is_production,
     jwt_issuers,
     media_url,
+    port,
     public_url,
+    rate,
     required_roles,
     secret,
 )
@@ -29,7 +33,7 @@ from config.environment import (
 PRODUCTION = is_production()
 DEBUG = env.bool("DEBUG", default=False)
 HOST = env.str("HOST", default="127.0.0.1")
-PORT = env.int("PORT", default=8000)
+PORT = port()
 PUBLIC_URL = public_url(HOST, PORT)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = allowed_hosts(HOST, PUBLIC_URL)
@@ -72,6 +76,7 @@ MIDDLEWARE = [
     "config.middleware.trace",
     "config.middleware.outage",
     "config.middleware.limit_body",
+    "config.middleware.refuse_nul",
     "config.middleware.optional_slash",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -176,7 +181,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "OPTIONS": {"user_attributes": ["email"]},
     },
 ]
-REGISTRATION = env.str("REGISTRATION", default="open")
+REGISTRATION = choice("REGISTRATION", "open", "closed")
+EMAIL_VERIFICATION = email_verification()
 PASSWORD_CHANGE_DOMAINS = env.list("PASSWORD_CHANGE_DOMAINS", default=[])
 ADMIN_SECRET = admin_secret()
 LOGIN_URL = "account_login"
@@ -185,12 +191,16 @@ ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+# allauth's own would also ask whom the operator made an account for; who is asked
+# stands in accounts/verification.py.
 ACCOUNT_EMAIL_VERIFICATION = "none"
 # The sign-in address is the operator's to change.
 ACCOUNT_MAX_EMAIL_ADDRESSES = 1
 ACCOUNT_FORMS = {
+    "login": "accounts.forms.LoginForm",
     "signup": "accounts.forms.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
+    "user_token": "accounts.forms.ResetLinkForm",
 }
 # What is counted per address is counted in accounts/limits.py, with the API.
 ACCOUNT_RATE_LIMITS = {
@@ -205,6 +215,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_PREVENT_ENUMERATION = True
 # Who changes a password or a second factor is told so by mail.
 ACCOUNT_EMAIL_NOTIFICATIONS = True
+MFA_RATE_LIMITS = {"webauthn_login": None}
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_ISSUER = "Tertulia"
@@ -217,6 +228,7 @@ MFA_ADAPTER = "accounts.mfa.adapter.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "accounts.mfa.adapter.AuthenticateForm",
     "reauthenticate": "accounts.mfa.adapter.ReauthenticateForm",
+    "activate_totp": "accounts.mfa.adapter.ActivateForm",
     "add_webauthn": "accounts.mfa.passkeys.AddPasskeyForm",
     "edit_webauthn": "accounts.mfa.passkeys.RenamePasskeyForm",
     "login_webauthn": "accounts.mfa.passkeys.SignInByPasskeyForm",
@@ -236,7 +248,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="tertulia@localhost")
 JWT_SECRET = secret("JWT_SECRET")
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SECRET,
-    "ALGORITHM": env.str("JWT_ALGORITHM", default="HS256"),
+    "ALGORITHM": choice("JWT_ALGORITHM", "HS256", "HS384", "HS512"),
     "ISSUER": env.str("JWT_ISSUER", default="tertulia"),
     "AUDIENCE": env.str("JWT_AUDIENCE", default="tertulia"),
     "ACCESS_TOKEN_LIFETIME": timedelta(
@@ -251,20 +263,20 @@ WS_QUERY_TOKEN = env.bool("WS_QUERY_TOKEN", default=False)
 
 # Limits
 
-CHAT_RATE = env.str("CHAT_RATE", default="30/m")
+CHAT_RATE = rate("CHAT_RATE", "30/m")
 DAILY_UNITS_LIMIT = env.int("DAILY_UNITS_LIMIT", default=10_000)
 EXPLICIT_CAP = env.int("EXPLICIT_CAP", default=3)
 MESSAGE_MAX_CHARS = 32_000
 
 # Models: times in seconds, sizes in tokens
 
-LLM_PROVIDER = env.str("LLM_PROVIDER", default="auto")
+LLM_PROVIDER = choice("LLM_PROVIDER", "auto", "demo", "ollama", "openai")
 OLLAMA_HOST = env.str("OLLAMA_HOST", default="http://127.0.0.1:11434")
 OLLAMA_MODEL = env.str("OLLAMA_MODEL", default="llama3.1:8b")
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4.1-mini")
-OPENAI_API = env.str("OPENAI_API", default="responses")
+OPENAI_API = choice("OPENAI_API", "responses", "chat")
 LLM_CONNECT_TIMEOUT = env.float("LLM_CONNECT_TIMEOUT", default=5)
 LLM_FIRST_TOKEN_TIMEOUT = env.float("LLM_FIRST_TOKEN_TIMEOUT", default=60)
 LLM_IDLE_TIMEOUT = env.float("LLM_IDLE_TIMEOUT", default=30)
@@ -298,6 +310,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.document_refusals",
@@ -379,6 +392,6 @@ CONTENT_SECURITY_POLICY = {
 # Logs
 
 LOG_DIR = env.str("LOG_DIR", default="")
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_LEVEL = choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "directory": LOG_DIR}

@@ -2,11 +2,11 @@
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
-from django.urls import include, path
+from django.urls import include, path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.views import passkeys, passwords
+from accounts.views import authenticator_app, passkeys, passwords
 from config import first_run, views
 
 # What allauth lists on two pages of its own is on the one of the settings.
@@ -18,11 +18,33 @@ urlpatterns = [
     # In the place of allauth's own, which know no rule about e-mail domains.
     path("accounts/password/change/", passwords.change_password),
     path("accounts/password/set/", passwords.set_password),
-    # Nor that the last second factor may have to stay.
-    path("accounts/2fa/webauthn/keys/<int:pk>/remove/", passkeys.remove_passkey),
+    re_path(
+        r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$",
+        passwords.reset_password,
+        # Under which its uses are counted (accounts/limits.py).
+        name="account_reset_password_from_key",
+    ),
+    # Nor that the last second factor may have to stay, or what is done twice at once.
+    path(
+        "accounts/2fa/totp/activate/",
+        authenticator_app.turn_on_app,
+        name="mfa_activate_totp",
+    ),
+    path(
+        "accounts/2fa/totp/deactivate/",
+        authenticator_app.turn_off_app,
+        name="mfa_deactivate_totp",
+    ),
+    path(
+        "accounts/2fa/webauthn/keys/<int:pk>/remove/",
+        passkeys.remove_passkey,
+        name="mfa_remove_webauthn",
+    ),
+    # The sign-in address is the operator's to change.
+    path("accounts/email/", to_security, name="account_email"),
     path("accounts/", include("allauth.account.urls")),
-    path("accounts/2fa/", to_security),
-    path("accounts/2fa/webauthn/", to_security),
+    path("accounts/2fa/", to_security, name="mfa_index"),
+    path("accounts/2fa/webauthn/", to_security, name="mfa_list_webauthn"),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     # Before the set-up link, whose token could be any word.
     path("setup/second-factor", first_run.second_factor, name="setup_second_factor"),

@@ -7,6 +7,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
@@ -38,7 +39,7 @@ def health(request: HttpRequest) -> HttpResponse:
 @csrf_exempt
 def api_not_found(request: HttpRequest) -> HttpResponse:
     return JsonResponse(
-        {"code": "not_found", "detail": "There is no such address in this API."},
+        {"code": "not_found", "detail": _("There is no such address in this API.")},
         status=404,
     )
 
@@ -46,16 +47,16 @@ def api_not_found(request: HttpRequest) -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     if isinstance(exception, RequestDataTooBig):
         return answer_too_large(request)
-    return _answer(request, 400, "malformed", "This request cannot be understood.")
+    return _answer(request, 400, "malformed", _("This request cannot be understood."))
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    return _answer(request, 403, "permission_denied", "This is not yours to do.")
+    return _answer(request, 403, "permission_denied", _("This is not yours to do."))
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     return _answer(
-        request, 404, "not_found", "There is no such object, or it is not yours."
+        request, 404, "not_found", _("There is no such object, or it is not yours.")
     )
 
 
@@ -64,7 +65,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if error is not None and is_outage(error):
         return answer_outage(request, error)
     return _answer(
-        request, 500, "server_error", "Something broke on our side; it has been logged."
+        request,
+        500,
+        "server_error",
+        _("Something broke on our side; it has been logged."),
     )
 
 

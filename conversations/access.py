@@ -4,6 +4,8 @@ Whose things a user may see, `accounts/access.py` says.
 """
 
 import uuid
+from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.utils import timezone
@@ -19,6 +21,9 @@ OPENED = "conversation.opened"
 
 #: Who reads on in what they have opened is not noted again.
 READING = timedelta(minutes=10)
+
+#: A reader's id, and that of a message.
+Reading = tuple[uuid.UUID, uuid.UUID]
 
 
 def refusal(user: User, found: ConversationQuerySet | MessageQuerySet) -> Refusal:
@@ -63,3 +68,19 @@ def visible_reply(reader: User, message_id: uuid.UUID) -> Message:
         raise NotFound
     note_reading(reader, reply.conversation)
     return reply
+
+
+def still_seen(readings: Iterable[Reading]) -> set[Reading]:
+    """Keep what its reader may still read, in a query for all readers and one for each.
+
+    It is meant for other people's messages: few read those at the same time.
+    """
+    asked: dict[uuid.UUID, set[uuid.UUID]] = defaultdict(set)
+    for reader_id, message_id in readings:
+        asked[reader_id].add(message_id)
+    seen: set[Reading] = set()
+    for reader in User.objects.filter(pk__in=list(asked)):
+        visible = Message.objects.visible_to(reader).filter(pk__in=asked[reader.pk])
+        ids = visible.order_by().values_list("pk", flat=True)
+        seen |= {(reader.pk, message_id) for message_id in ids}
+    return seen

@@ -7,9 +7,11 @@ class ConversationsConfig(AppConfig):
     name = "conversations"
 
     def ready(self) -> None:
+        from accounts import chores
         from accounts.signals import sessions_ended
-        from conversations import holdings
+        from conversations import holdings, retention
         from conversations.turns import stop_of_sessions
 
         sessions_ended.connect(stop_of_sessions)
         holdings.register_all()
+        chores.register(retention.sweep)

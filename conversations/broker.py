@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -174,6 +174,10 @@ class Broker:
                     )
                 is_down = True
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception:
+                # Without it this process would be deaf until it is started again.
+                logger.exception("redis could not be understood")
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _write(self, recovered: Callable[[], None]) -> None:
         while True:
@@ -212,11 +216,10 @@ class Broker:
                 )
                 if message is None:
                     continue
-                with suppress(ValueError, KeyError):
-                    received = json.loads(message["data"])
-                    if received.pop("from") != self.name:
-                        for callback in _callbacks:
-                            callback(received)
+                received = json.loads(message["data"])
+                if received.pop("from") != self.name:
+                    for callback in _callbacks:
+                        callback(received)
 
     async def _read(self, recovered: Callable[[], None]) -> None:
         woken_up_to: Any = "0-0"

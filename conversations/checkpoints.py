@@ -17,7 +17,8 @@ from django.utils import timezone
 
 from accounts import audit
 from conversations.endings import Ending
-from conversations.models import Conversation, Generation, Message, preview
+from conversations.models import Conversation, Generation, Message
+from conversations.previews import preview
 from conversations.transcripts import LOST, Transcript
 from database.rows import update
 from database.workers import is_dead, this_worker

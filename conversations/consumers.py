@@ -5,15 +5,26 @@ import uuid
 from urllib.parse import parse_qs
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from accounts.authentication import bearer, issuers, liveness
 from accounts.authentication.issuers import Visit
 from accounts.errors import Refusal
+from accounts.mfa import second_factor
 from accounts.models import Session, User
-from conversations import access, doorbell, events, fragments, generations, turns
+from conversations import (
+    access,
+    doorbell,
+    events,
+    fragments,
+    generations,
+    turns,
+    watch,
+)
 from conversations.models import Message
 from conversations.rendering import error_json, event_json, message_json
 from conversations.sockets import (
+    MAX_FOLLOWED,
     Frame,
     Malformed,
     Socket,
@@ -38,7 +49,7 @@ class JsonConsumer(Socket):
         if right is None:
             return None
         user, on = right
-        self.credential = on.pk if isinstance(on, Session) else on
+        self.credential = watch.credential_of(on)
         return user
 
     async def _right(self) -> tuple[User, Session | Visit] | None:
@@ -89,10 +100,16 @@ class JsonConsumer(Socket):
             case "follow":
                 after = frame.get("after", 0)
                 if not isinstance(after, int) or after < 0:
-                    raise Malformed("after must be a number of an event, or absent.")
+                    raise Malformed(_("after must be a number of an event, or absent."))
                 asked = uuid_in(frame, "message_id")
                 reply = await self.as_user(access.visible_reply, asked)
-                self.follow(reply.pk, after)
+                is_own = reply.conversation.user_id == self.user.pk
+                if self.follows_enough and not self.is_following(reply.pk):
+                    raise Malformed(
+                        _("At most %(count)s replies can be followed at once.")
+                        % {"count": MAX_FOLLOWED}
+                    )
+                self.follow(reply.pk, after, is_own=is_own)
             case "typing":
                 conversation_id = uuid_in(frame, "conversation_id")
                 await self.as_user(own_conversation, conversation_id)
@@ -105,7 +122,7 @@ class JsonConsumer(Socket):
             case "ping":
                 await self.send('{"type":"pong"}')
             case _:
-                raise Malformed("There is no such command; docs/api.md lists them.")
+                raise Malformed(_("There is no such command; docs/api.md lists them."))
 
     async def _send_message(self, frame: Frame) -> None:
         turn = await self.as_user(
@@ -148,6 +165,8 @@ class JsonConsumer(Socket):
                 await self.show(
                     events.ConversationUpdated(conversation_id, ring["object"])
                 )
+            case "conversation.deleted":
+                await self.show(events.ConversationDeleted(conversation_id))
             case "message.deleted":
                 await self.show(
                     events.MessageDeleted(conversation_id, uuid.UUID(ring["message"]))
@@ -162,6 +181,8 @@ class PagesConsumer(Socket):
     async def identify(self) -> User | None:
         user, session = self.scope["user"], self.scope["session"]
         if not isinstance(user, User) or not session.session_key:
+            return None
+        if await in_database(second_factor.is_missing, user):
             return None
         self.credential = session.session_key
         self._growing: dict[uuid.UUID, fragments.GrowingReply] = {}
@@ -197,7 +218,7 @@ class PagesConsumer(Socket):
             case "ping":
                 pass
             case _:
-                raise Malformed("There is no such command.")
+                raise Malformed(_("There is no such command."))
 
     async def _watch_conversation(self, conversation_id: uuid.UUID) -> None:
         """Show the conversation as it is now, and from here on what happens in it."""
@@ -216,7 +237,7 @@ class PagesConsumer(Socket):
             self.follow(reply_id)
 
     async def _show_turn(self, *message_ids: uuid.UUID) -> None:
-        await self.send(await in_database(fragments.created, message_ids))
+        await self.send(await self.render(fragments.created, message_ids))
 
     async def show(self, event: events.Event) -> None:
         if event.conversation_id != self.conversation_id:
@@ -234,17 +255,17 @@ class PagesConsumer(Socket):
             case events.ReplyEnded():
                 self._growing.pop(event.message_id, None)
                 await in_database(mark_read, self.user, event.conversation_id)
-                html = await in_database(fragments.ended, event.message_id)
+                html = await self.render(fragments.ended, event.message_id)
                 await self.send(html)
             case events.MessageUpdated():
                 pk = uuid.UUID(str(event.message["id"]))
                 self._growing[pk] = fragments.GrowingReply(pk)
-                html = await in_database(fragments.ended, pk)
+                html = await self.render(fragments.ended, pk)
                 # Of a reply that is still written it has no text: that grows.
                 await self.send(html + self._growing[pk].feed(event.message["content"]))
 
     async def _show_item(self, conversation_id: uuid.UUID) -> None:
-        html = await in_database(fragments.conversation_item, conversation_id)
+        html = await self.render(fragments.conversation_item, conversation_id)
         await self.send(html)
 
     async def show_refusal(self, refusal: Refusal, frame: Frame) -> None:

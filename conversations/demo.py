@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.db import transaction
 from django.db.models import F
@@ -22,7 +23,8 @@ from characters.models import Character
 from conversations import demo_history as history
 from conversations import endings, guardrails
 from conversations.demo_history import Dialogue, Exchange
-from conversations.models import Conversation, Generation, Message, preview
+from conversations.models import Conversation, Generation, Message
+from conversations.previews import preview
 from conversations.transcripts import Transcript
 from llm.models import DailyUsage, UsageRecord
 from llm.tokens import estimate_tokens
@@ -152,10 +154,14 @@ def _admit(member: Member, team: Team | None, plan: Plan | None) -> Account:
     user.role, user.team, user.plan = member.role, team, plan
     user.is_active, user.delete_at = True, None
     user.set_password(password)
-    user.save()
+    user.save(
+        update_fields=["role", "team", "plan", "is_active", "delete_at", "password"]
+    )
     # Anybody may have registered with the address before: no key of theirs remains.
     Authenticator.objects.filter(user=user).delete()
     user.external_identities.all().delete()
+    # Nor does it wait for a link in a mail to them.
+    EmailAddress.objects.filter(user=user).delete()
     return Account(user, password)
 
 

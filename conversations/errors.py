@@ -3,6 +3,13 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.errors import Refusal
+from accounts.models import Profile
+
+
+class SignedOut(Refusal):
+    status = 401
+    code = "not_authenticated"
+    detail = _("This session is over; sign in again.")
 
 
 class NotFound(Refusal):
@@ -40,10 +47,19 @@ class CannotContinue(Refusal):
 class AgeRestricted(Refusal):
     status = 403
     code = "age_restricted"
-    detail = _(
-        "This character is for adults. Add a birthdate to your profile to talk with "
-        "them."
-    )
+
+    def __init__(self, profile: Profile) -> None:
+        if profile.birthdate is None:
+            sentence = _(
+                "This character is for adults. Add a birthdate to your profile to talk "
+                "with them."
+            )
+        else:
+            sentence = _(
+                "This character is for adults, and by your birthdate you are not one "
+                "yet. Ask the operator if it is wrong."
+            )
+        super().__init__(sentence)
 
 
 class BlockedContent(Refusal):

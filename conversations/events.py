@@ -88,6 +88,11 @@ class ConversationUpdated(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ConversationDeleted(Event):
+    type: ClassVar[str] = "conversation.deleted"
+
+
+@dataclass(frozen=True, slots=True)
 class Typing(Event):
     type: ClassVar[str] = "typing"
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import SyncToAsync, async_to_sync
 from django.conf import settings
+from django.utils.translation import override
 
 from conversations import (
     broker,
@@ -111,7 +112,11 @@ async def run_background() -> None:
     broker.on_ring(_stop_on_ring)
     broker.connect()
     while True:
-        await _sweep()
+        try:
+            await _sweep()
+        except Exception:
+            # What sweeps up after crashes must outlive one of its own.
+            logger.exception("sweep failed")
         await asyncio.sleep(SWEEP_SECONDS)
 
 
@@ -130,7 +135,7 @@ async def drain(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while _runs and time.monotonic() < deadline:  # noqa: ASYNC110  rarely, and once
         await asyncio.sleep(0.05)
-    tasks = [run.task for run in _runs.values() if run.task]
+    tasks = [run.task for run in list(_runs.values()) if run.task]
     for run in list(_runs.values()):
         run.end_early(endings.Interrupted())
     if tasks:
@@ -173,7 +178,8 @@ async def _checkpoint_until_idle() -> None:
     """Save what is being written, once for all replies of this process."""
     while _runs:
         await asyncio.sleep(CHECKPOINT_SECONDS)
-        runs = [run for run in _runs.values() if run.task]
+        # A copy: other threads begin replies.
+        runs = [run for run in list(_runs.values()) if run.task]
         changed = [run for run in runs if run.live.seq != run.saved_seq]
         saved = {run: run.live.seq for run in changed}
         try:
@@ -185,11 +191,15 @@ async def _checkpoint_until_idle() -> None:
         except Outage as error:
             _note_outage(error)
             continue
+        except Exception:
+            logger.exception("checkpoint failed")
+            continue
         for run, seq in saved.items():
             run.saved_seq = seq
-        for message_id in signals.to_stop | signals.gone:
-            if message_id in _runs:
-                _runs[message_id].end_early(endings.Stopped())
+        for run in runs:
+            # The run that was asked about: another may have begun meanwhile.
+            if run.live.message_id in signals.to_stop | signals.gone:
+                run.end_early(endings.Stopped())
 
 
 class _Run:
@@ -282,7 +292,7 @@ class _Run:
         )
         self.model = choice.label
         self._prompt = self._build_prompt(choice)
-        check = guardrails.ReplyCheck()
+        check = guardrails.ReplyCheck(self.turn.reply.content)
         write, feed = self.live.write, check.feed
         is_buffered = choice.provider.is_buffered
         async with aclosing(choice.provider.stream(self._prompt.request)) as chunks:
@@ -360,9 +370,13 @@ class _Run:
                 finish_reason=ending.finish_reason,
                 usage=usage_json(generation) or {},
                 code=ending.code,
-                detail=endings.sentence(ending.code),
+                detail=self._in_their_language(ending.code),
             )
         )
+
+    def _in_their_language(self, code: str) -> str:
+        with override(self.turn.conversation.user.profile.language):
+            return endings.sentence(code)
 
     def _used(self) -> Usage:
         """Return what this run cost; nothing written costs nothing."""

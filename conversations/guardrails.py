@@ -14,8 +14,6 @@ from django.utils import timezone
 from accounts.models import Profile
 from characters.models import Character
 
-VERSION = 1
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -75,14 +73,17 @@ def check(text: str) -> Verdict | None:
 
 
 class ReplyCheck:
-    """The same rule for a reply that is being written, piece by piece."""
+    """The same rule for a reply that is being written, piece by piece.
+
+    `before` is what it begins with, of a reply that goes on.
+    """
 
     #: Checking every piece would cost more than all else; every so many characters
     #: is soon enough to stop.
     STEP = 80
 
-    def __init__(self) -> None:
-        self._tail = ""
+    def __init__(self, before: str = "") -> None:
+        self._tail = before[-2 * REACH :]
         self._unchecked = 0
 
     def feed(self, text: str, *, is_last: bool = False) -> Verdict | None:

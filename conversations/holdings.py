@@ -4,17 +4,18 @@ Usage is kept by `llm`, which knows no accounts.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
+from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.data import deletion
 from accounts.data.archives import Document, Row, facts, in_order, listing, register
 from accounts.data.holdings import events_about
 from accounts.models import User
+from conversations import retention
 from conversations.models import Conversation, Generation, Message
-
-#: Messages that are deleted in one transaction.
-CHUNK = 500
+from llm.models import UsageRecord
 
 
 def conversations(user: User) -> Iterator[Document]:
@@ -42,25 +43,21 @@ def usage(user: User) -> Iterator[Document]:
 
 
 def delete_some(user: User) -> bool:
-    """Delete a bounded part of what `user` wrote; False when there was nothing left.
-
-    The newest messages of a conversation first. What refers to them is told before:
-    Django would follow their children one by one.
-    """
+    """Delete a bounded part of what `user` wrote; False when there was nothing left."""
     conversation = user.conversations.first()
     if conversation is None:
         return False
-    newest = conversation.messages.order_by("-created_at", "-pk")
-    ids = list(newest.values_list("pk", flat=True)[:CHUNK])
-    if not ids:
-        conversation.delete()
-        return True
-    Conversation.objects.filter(head__in=ids).update(head=None)
-    Message.objects.filter(pk__in=ids).update(parent=None, reply_to=None)
-    Message.objects.filter(parent__in=ids).update(parent=None)
-    Message.objects.filter(reply_to__in=ids).update(reply_to=None)
-    Message.objects.filter(pk__in=ids).only("pk").delete()
+    retention.delete_piece(conversation)
     return True
+
+
+def rows(users: deletion.Users) -> list[QuerySet[Any]]:
+    """Return what goes with `users`, to be counted."""
+    return [
+        Conversation.objects.filter(user__in=users),
+        Message.objects.filter(conversation__user__in=users),
+        UsageRecord.objects.filter(user__in=users),
+    ]
 
 
 def _conversations_of(user: User) -> Iterator[Conversation]:
@@ -108,4 +105,4 @@ def register_all() -> None:
         description=_("What every reply cost, and the units of each day."),
         count=lambda user: user.usage_records.count() + user.daily_usage.count(),
     )
-    deletion.register(delete_some)
+    deletion.register(delete_some, rows=rows)

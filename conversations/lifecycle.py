@@ -1,4 +1,4 @@
-"""Begin, reset and delete conversations, and delete messages.
+"""Begin, change, reset and delete conversations, and delete messages.
 
 Turns are opened in `turns.py`.
 """
@@ -8,11 +8,13 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from accounts.models import User
 from characters.models import Character
 from conversations import checkpoints, errors, generations, guardrails
-from conversations.models import Conversation, Generation, Message, preview
+from conversations.models import Conversation, Generation, Message
+from conversations.previews import preview, title
 from conversations.turns import locked, target
 
 
@@ -22,7 +24,7 @@ def begin(user: User, character: Character, **fields: Any) -> Conversation:
     Raises AgeRestricted: a greeting, too, is for those who may hear it.
     """
     if not guardrails.may_talk(user.profile, character):
-        raise errors.AgeRestricted
+        raise errors.AgeRestricted(user.profile)
     with transaction.atomic():
         conversation = Conversation.objects.create(
             user=user, character=character, **fields
@@ -47,7 +49,7 @@ def default_conversation(user: User) -> Conversation:
     everyone = Character.objects.published().filter(rating="everyone")
     character = everyone.filter(slug="assistant").first() or everyone.first()
     if character is None:
-        raise errors.NotFound("There is no assistant; the operator has to add one.")
+        raise errors.NotFound(_("There is no assistant; the operator has to add one."))
     try:
         return begin(user, character, is_default=True)
     except IntegrityError:  # another request was faster
@@ -64,6 +66,14 @@ def _defaults(user: User) -> QuerySet[Conversation]:
     )
 
 
+def change(conversation: Conversation, **changes: Any) -> None:
+    """Store what its owner wants of a conversation: its title, whether it is pinned."""
+    for name, value in changes.items():
+        setattr(conversation, name, value)
+    conversation.save(update_fields=changes)
+    generations.announce(conversation)
+
+
 def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
     """Close a conversation and open a new one with the same character."""
     with transaction.atomic():
@@ -74,7 +84,10 @@ def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
         Generation.objects.filter(
             message__conversation=old, message__status=Message.Status.STREAMING
         ).update(stop_requested=True)
-        return begin(user, old.character, model=old.model, is_default=was_default)
+        new = begin(user, old.character, model=old.model, is_default=was_default)
+    for conversation in (old, new):
+        generations.announce(conversation)
+    return new
 
 
 def delete(conversation: Conversation) -> None:
@@ -97,14 +110,29 @@ def delete_message(user: User, message_id: uuid.UUID) -> None:
         message, conversation = target(user, message_id)
         if conversation.messages.filter(status=Message.Status.STREAMING).exists():
             raise errors.Busy
-        Message.objects.below(message.pk).delete()
-        # Where the branch that was shown is gone, its head is too.
-        Conversation.objects.filter(pk=conversation.pk, head=None).update(
-            head=message.parent_id
-        )
+        _delete_with_words(conversation, message)
     generations.ring(
         user.pk,
         "message.deleted",
         conversation=str(conversation.pk),
         message=str(message_id),
     )
+    generations.announce(conversation)
+
+
+def _delete_with_words(conversation: Conversation, message: Message) -> None:
+    """Delete a message and what follows, and show nothing of it any more."""
+    said = conversation.messages.filter(role=Message.Role.USER).order_by("created_at")
+    first = said.first()
+    is_named_after_it = first and conversation.title == title(first.content)
+    Message.objects.below(message.pk).delete()
+    if is_named_after_it:
+        first = said.first()
+        conversation.title = title(first.content) if first else ""
+    conversation.refresh_from_db(fields=["head"])
+    # Where the branch that was shown is gone, its head is too.
+    if conversation.head is None:
+        conversation.head = message.parent
+    head = conversation.head
+    conversation.last_message_preview = preview(head.content) if head else ""
+    conversation.save(update_fields=["head", "last_message_preview", "title"])

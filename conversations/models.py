@@ -8,14 +8,8 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from conversations.previews import PREVIEW_LENGTH
 from conversations.querysets import ConversationQuerySet, MessageQuerySet
-
-PREVIEW_LENGTH = 160
-
-
-def preview(text: str) -> str:
-    """Return the beginning of `text` on one line."""
-    return " ".join(text[: 2 * PREVIEW_LENGTH].split())[:PREVIEW_LENGTH]
 
 
 class Conversation(models.Model):

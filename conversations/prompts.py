@@ -52,7 +52,8 @@ def build(
     output = min(max_output_tokens, choice.max_output_tokens)
     budget = (
         choice.context_tokens
-        - output
+        # A model that may fill all of its context is not left without a history.
+        - min(output, choice.context_tokens // 2)
         - estimate_prompt(fixed)
         - estimate_prompt(closing)
     )

@@ -39,6 +39,9 @@ class LiveReply:
         self.parent_id: uuid.UUID | None = reply.parent_id
         self.transcript = Transcript.restore(reply.content, lengths)
         self.run_start = self.transcript.append()
+        if self.run_start > 1:
+            # Elsewhere a number that is missing means that something was missed.
+            broker.append(self.message_id, self.run_start, "")
         self.ended: events.ReplyEnded | None = None
         self._is_abandoned = False
         self._waiters: set[asyncio.Future[bool]] = set()
@@ -247,8 +250,9 @@ async def _follow_elsewhere(
                 first, parts, is_last = entry
                 if is_last or first > after + 1:
                     break
-                if text := "".join(parts[after + 1 - first :]):
-                    after = first + len(parts) - 1
+                text = "".join(parts[after + 1 - first :])
+                after = max(after, first + len(parts) - 1)
+                if text:
                     yield _delta(message, after, text)
 
 

@@ -122,7 +122,7 @@ def event_json(event: events.Event) -> str:
 
 
 def error_json(body: Mapping[str, Any], **context: Any) -> str:
-    """Return the `error` event for a refused command."""
+    """Return the `error` event for what is refused."""
     return dumps({"type": "error", **body, **context})
 
 
@@ -133,6 +133,11 @@ def sse(event: events.Event) -> str:
     """
     number = f"id: {event.seq}\n" if isinstance(event, events.ReplyEvent) else ""
     return f"event: {event.type}\n{number}data: {event_json(event)}\n\n"
+
+
+def sse_error(body: Mapping[str, Any]) -> str:
+    """Return the `error` event of a stream that is not for its reader any more."""
+    return f"event: error\ndata: {error_json(body)}\n\n"
 
 
 def dumps(value: Any) -> str:

@@ -1,14 +1,13 @@
 """What both sockets have in common: identity, commands, and following replies.
 
 One socket carries all conversations of its user. It re-checks its right on every
-command, and a watch closes it within seconds when its session dies. What an event
-looks like is the business of the two consumers in `consumers.py`.
+command, and `watch.py` has it closed within seconds when its session dies. What an
+event looks like is the business of the two consumers in `consumers.py`.
 """
 
 import asyncio
 import json
 import logging
-import time
 import uuid
 from collections.abc import Callable
 from contextlib import aclosing, suppress
@@ -18,14 +17,15 @@ from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.core.exceptions import ObjectDoesNotExist
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, override
 
 from accounts import origin, throttling
 from accounts.api.parsing import UNSTORABLE
-from accounts.authentication import issuers, liveness
-from accounts.authentication.issuers import Visit
 from accounts.errors import Refusal
 from accounts.models import User
-from conversations import access, doorbell, events, relay, turns
+from conversations import access, doorbell, events, relay, turns, watch
+from conversations.errors import NotFound, SignedOut
 from conversations.models import Conversation
 from database.threads import Outage, in_database
 
@@ -34,27 +34,20 @@ logger = logging.getLogger("tertulia.app")
 #: Close codes: the session is over; the database cannot be reached.
 UNAUTHENTICATED = 4401
 UNAVAILABLE = 4503
+#: What RFC 6455 has for a fault of the server.
+BROKEN = 1011
 #: Commands of any kind that one user may send.
 COMMAND_RATE = "1200/m"
 MAX_FOLLOWED = 50
-WATCH_SECONDS = 2.0
-#: How exactly it is known when a session was last used that has a socket open.
-NOTE_SECONDS = 60.0
 
 Frame = dict[str, Any]
 T = TypeVar("T")
 
 
-class SignedOut(Refusal):
-    status = 401
-    code = "not_authenticated"
-    detail = "This session is over; sign in again."
-
-
 class Unavailable(Refusal):
     status = 503
     code = "unavailable"
-    detail = "The database cannot be reached. Try again in a moment."
+    detail = gettext_lazy("The database cannot be reached. Try again in a moment.")
 
 
 class Malformed(Refusal):
@@ -67,6 +60,8 @@ class Socket(AsyncWebsocketConsumer):
     #: The session that gives the right to be here; its kind depends on the consumer.
     credential: Any = None
     user: User
+    #: What refusals and fragments speak.
+    language: str | None = None
 
     # What a subclass decides
 
@@ -97,10 +92,12 @@ class Socket(AsyncWebsocketConsumer):
 
     async def connect(self) -> None:
         self._followed: dict[uuid.UUID, asyncio.Task[None]] = {}
+        self.of_others: set[uuid.UUID] = set()
         self._rings: set[asyncio.Task[None]] = set()
         self._unlisten: Callable[[], None] | None = None
         try:
             user = await self.identify()
+            self.language = await in_database(_language_of, user)
         except Outage:
             # A refused handshake would say that the session is over.
             await self.accept(self.accepted_subprotocol())
@@ -111,18 +108,27 @@ class Socket(AsyncWebsocketConsumer):
             return
         self.user = user
         self._unlisten = doorbell.listen(user.pk, self._hear)
-        _watch(self)
+        watch.begin(self)
         await self.accept(self.accepted_subprotocol())
 
     def accepted_subprotocol(self) -> str | None:
         return None
 
     async def disconnect(self, code: int) -> None:
-        _sockets.discard(self)
+        watch.end(self)
         if self._unlisten:
             self._unlisten()
         for task in [*self._followed.values(), *self._rings]:
             task.cancel()
+
+    async def lose_session(self) -> None:
+        await self.close(UNAUTHENTICATED)
+
+    async def lose_sight(self, message_id: uuid.UUID) -> None:
+        self.unfollow(message_id)
+        # As if it were asked for now.
+        refusal = NotFound(message_id=str(message_id))
+        await self.show_refusal(refusal, {"type": "follow"})
 
     async def dispatch(self, message: Frame) -> None:
         # Channels would look after the connections of threads that we do not use.
@@ -135,7 +141,7 @@ class Socket(AsyncWebsocketConsumer):
             return  # sent before it was heard that this socket is closed
         frame: Frame = {}
         came = origin.Origin(throttling.client_ip(self.scope), origin.new_request_id())
-        with origin.coming_from(came):
+        with origin.coming_from(came), override(self.language):
             try:
                 await throttling.acheck("socket", COMMAND_RATE, str(self.user.pk))
                 frame = _parse(text_data)
@@ -147,6 +153,10 @@ class Socket(AsyncWebsocketConsumer):
             except Outage as error:
                 logger.error("database unavailable", extra={"cause": repr(error)})
                 await self.show_refusal(Unavailable(), frame)
+            except Exception:
+                # Closed, so that what belongs to the socket is cleared away.
+                logger.exception("a command broke")
+                await self.close(BROKEN)
 
     # What commands are made of
 
@@ -160,10 +170,19 @@ class Socket(AsyncWebsocketConsumer):
             if user is None:
                 raise SignedOut
             # The thread knows nothing of the socket.
-            with origin.coming_from(where):
+            with origin.coming_from(where), override(user.profile.language):
                 return work(user, *args, **kwargs)
 
         return await in_database(checked)
+
+    async def render(self, work: Callable[..., T], *args: Any) -> T:
+        """Do `work`, in the user's language, in a thread."""
+
+        def spoken() -> T:
+            with override(self.language):
+                return work(*args)
+
+        return await in_database(spoken)
 
     async def stop(self, message_id: uuid.UUID) -> None:
         await self.as_user(turns.stop, message_id)
@@ -176,14 +195,16 @@ class Socket(AsyncWebsocketConsumer):
     def channel_id(self) -> str:
         return str(id(self))
 
-    def follow(self, message_id: uuid.UUID, after: int = 0) -> None:
+    def follow(
+        self, message_id: uuid.UUID, after: int = 0, *, is_own: bool = True
+    ) -> None:
         """Show the events of a reply from number `after` on, beside all else."""
         if message_id in self._followed:
             return
-        if len(self._followed) >= MAX_FOLLOWED:
-            raise Malformed(f"At most {MAX_FOLLOWED} replies can be followed at once.")
         task = asyncio.ensure_future(self._show_all(message_id, after))
         self._followed[message_id] = task
+        if not is_own:
+            self.of_others.add(message_id)
 
         def forget(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()):
@@ -191,11 +212,18 @@ class Socket(AsyncWebsocketConsumer):
                 logger.info("a follower broke off", extra={"cause": repr(error)})
             if self._followed.get(message_id) is done:
                 del self._followed[message_id]
+                self.of_others.discard(message_id)
 
         task.add_done_callback(forget)
 
+    @property
+    def follows_enough(self) -> bool:
+        """Whether nothing more can be asked for; what is one's own is shown anyway."""
+        return len(self._followed) >= MAX_FOLLOWED
+
     def unfollow(self, message_id: uuid.UUID) -> None:
         if task := self._followed.pop(message_id, None):
+            self.of_others.discard(message_id)
             task.cancel()
 
     def is_following(self, message_id: uuid.UUID) -> bool:
@@ -228,15 +256,19 @@ class Socket(AsyncWebsocketConsumer):
             await self.on_ring(ring)
 
 
+def _language_of(user: User | None) -> str | None:
+    return user.profile.language if user else None
+
+
 def _parse(text: str | None) -> Frame:
     if text is None:
-        raise Malformed("Send text frames with one JSON object each.")
+        raise Malformed(_("Send text frames with one JSON object each."))
     try:
         frame = json.loads(text)
     except (ValueError, RecursionError):
-        raise Malformed("This frame is not JSON.") from None
+        raise Malformed(_("This frame is not JSON.")) from None
     if not isinstance(frame, dict):
-        raise Malformed("Send one JSON object per frame.")
+        raise Malformed(_("Send one JSON object per frame."))
     return frame
 
 
@@ -245,14 +277,16 @@ def uuid_in(frame: Frame, name: str) -> uuid.UUID:
     try:
         return uuid.UUID(str(frame[name]))
     except (KeyError, ValueError):
-        raise Malformed(f"{name} must be an id.") from None
+        raise Malformed(_("%(name)s must be an id.") % {"name": name}) from None
 
 
 def text_in(frame: Frame, name: str, *, default: str | None = None) -> str | None:
     """Return the text that `frame` has under `name`, or refuse the frame."""
     value = frame.get(name, default)
     if value is not None and (not isinstance(value, str) or UNSTORABLE.search(value)):
-        raise Malformed(f"{name} must be a text that can be stored.")
+        raise Malformed(
+            _("%(name)s must be a text that can be stored.") % {"name": name}
+        )
     return value
 
 
@@ -278,48 +312,3 @@ def own_conversation(user: User, conversation_id: uuid.UUID) -> Conversation:
     if conversation is None:
         raise access.refusal(user, asked)
     return conversation
-
-
-# The watch: one task per process closes sockets whose session is over.
-
-_sockets: set[Socket] = set()
-_watcher: asyncio.Task[None] | None = None
-
-
-def _watch(socket: Socket) -> None:
-    global _watcher
-    _sockets.add(socket)
-    if _watcher is None or _watcher.done():
-        _watcher = asyncio.ensure_future(_watch_until_empty())
-
-
-async def _watch_until_empty() -> None:
-    noted_at = time.monotonic()
-    while _sockets:
-        await asyncio.sleep(WATCH_SECONDS)
-        sockets = list(_sockets)
-        ids = {s.credential for s in sockets if isinstance(s.credential, uuid.UUID)}
-        keys = {s.credential for s in sockets if isinstance(s.credential, str)}
-        visits = {s.credential for s in sockets if isinstance(s.credential, Visit)}
-        try:
-            live = await in_database(_live, ids, keys, visits)
-            if time.monotonic() - noted_at >= NOTE_SECONDS:
-                noted_at = time.monotonic()
-                await in_database(liveness.note_use, ids & live, keys & live)
-        except Outage:
-            continue
-        for socket in sockets:
-            if socket.credential not in live and socket in _sockets:
-                _sockets.discard(socket)
-                await socket.close(UNAUTHENTICATED)
-
-
-def _live(ids: set[uuid.UUID], keys: set[str], visits: set[Visit]) -> set[Any]:
-    found: set[Any] = set()
-    if ids:
-        found |= liveness.live_api_sessions(ids)
-    if keys:
-        found |= liveness.live_browser_sessions(keys)
-    if visits:
-        found |= issuers.live_visits(visits)
-    return found

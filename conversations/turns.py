@@ -16,21 +16,22 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts import audit, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import RateLimited, Refusal
 from accounts.models import User
 from conversations import access, errors, generations, guardrails
-from conversations.models import Conversation, Generation, Message, preview
+from conversations.models import Conversation, Generation, Message
+from conversations.previews import preview, title
 from database.rows import Given, Select, insert, update
 from database.workers import this_worker
-from llm import quota
+from llm import catalog, quota
 from llm.tokens import estimate_tokens
 
 #: How many messages of a branch are read to build a prompt.
 CONTEXT_MESSAGES = 100
-TITLE_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +132,7 @@ def regenerate(user: User, message_id: uuid.UUID) -> Turn:
             answered, conversation = target(user, message_id)
             asked = answered.parent if answered.is_reply else answered
             if asked is None or asked.role != Message.Role.USER:
-                raise errors.Invalid("A greeting answers nothing; send a message.")
+                raise errors.Invalid(_("A greeting answers nothing; send a message."))
             _allow(conversation, asked.content)
             history = Message.objects.branch(asked.pk, CONTEXT_MESSAGES)
             reply = _open_reply(conversation, asked, timezone.now())
@@ -219,19 +220,20 @@ def _admit(user: User) -> None:
 def _checked(content: str) -> str:
     text = content.strip()
     if not text:
-        raise errors.Invalid("Write something first.")
+        raise errors.Invalid(_("Write something first."))
     if len(text) > settings.MESSAGE_MAX_CHARS:
         raise errors.Invalid(
-            f"This is longer than {settings.MESSAGE_MAX_CHARS} characters."
+            _("This is longer than %(count)s characters.")
+            % {"count": settings.MESSAGE_MAX_CHARS}
         )
     if UNSTORABLE.search(text):
-        raise errors.Invalid("This text has characters that cannot be stored.")
+        raise errors.Invalid(_("This text has characters that cannot be stored."))
     return text
 
 
 def _checked_id(client_id: str | None) -> str | None:
     if client_id and (len(client_id) > 64 or UNSTORABLE.search(client_id)):
-        raise errors.Invalid("client_id must be a text of at most 64 characters.")
+        raise errors.Invalid(_("client_id must be a text of at most 64 characters."))
     return client_id or None
 
 
@@ -282,7 +284,7 @@ def _allow(conversation: Conversation, content: str) -> None:
     if not conversation.is_open:
         raise errors.ConversationClosed
     if not guardrails.may_talk(conversation.user.profile, conversation.character):
-        raise errors.AgeRestricted
+        raise errors.AgeRestricted(conversation.user.profile)
     verdict = guardrails.check(content)
     if verdict is not None:
         raise errors.BlockedContent(rule=verdict.rule)
@@ -290,12 +292,13 @@ def _allow(conversation: Conversation, content: str) -> None:
 
 def _check_quoted(conversation: Conversation, message_id: uuid.UUID | None) -> None:
     if message_id and not conversation.messages.filter(pk=message_id).exists():
-        raise errors.Invalid("reply_to_id must be the id of a message here.")
+        raise errors.Invalid(_("reply_to_id must be the id of a message here."))
 
 
 def _reserve(conversation: Conversation, content: str) -> quota.Reservation:
     user = conversation.user
-    units = estimate_tokens(content) + settings.LLM_MAX_OUTPUT_TOKENS
+    model = conversation.model or conversation.character.model
+    units = estimate_tokens(content) + catalog.max_output_tokens(model)
     try:
         return quota.reserve(user.pk, units, user.daily_limit, user.profile.time_zone)
     except quota.QuotaExceeded as refusal:
@@ -338,8 +341,7 @@ def _open_reply(
         "last_message_preview": preview(asked.content),
     }
     if not conversation.title:
-        changes["title"] = preview(asked.content)[:TITLE_LENGTH]
-        conversation.title = changes["title"]
+        conversation.title = changes["title"] = title(asked.content)
     update(Conversation, {"id": conversation.pk}, changes)
     return reply
 
@@ -357,7 +359,7 @@ def _repeated(
     )
     if not sent:
         return None
-    replies = sent.children.all()
+    replies = [child for child in sent.children.all() if child.is_reply]
     if sent.content != content or not replies:
         raise errors.ClientIdReused
     return Turn(replies[0], sent.conversation, sent, is_new=False)

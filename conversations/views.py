@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from accounts.api.parsing import UNSTORABLE
 from accounts.errors import NotYours, Refusal
 from accounts.models import User
 from characters.models import Character
@@ -97,7 +98,7 @@ def start(request: Request, slug: str) -> HttpResponse:
     character = get_object_or_404(Character.objects.published(), slug=slug)
 
     if not guardrails.may_talk(request.user.profile, character):
-        refusal = AgeRestricted()
+        refusal = AgeRestricted(request.user.profile)
         return render(
             request,
             "characters/character.html",
@@ -234,8 +235,8 @@ def message(request: Request, pk: uuid.UUID) -> HttpResponse:
 def rename(request: Request, pk: uuid.UUID) -> HttpResponse:
     conversation = _own(request, pk)
 
-    conversation.title = " ".join(request.POST.get("title", "").split())[:200]
-    conversation.save(update_fields=["title"])
+    title = UNSTORABLE.sub(" ", request.POST.get("title", ""))
+    lifecycle.change(conversation, title=" ".join(title.split())[:200])
 
     return redirect("conversation", pk)
 
@@ -245,8 +246,7 @@ def rename(request: Request, pk: uuid.UUID) -> HttpResponse:
 def pin(request: Request, pk: uuid.UUID) -> HttpResponse:
     conversation = _own(request, pk)
 
-    conversation.is_pinned = not conversation.is_pinned
-    conversation.save(update_fields=["is_pinned"])
+    lifecycle.change(conversation, is_pinned=not conversation.is_pinned)
 
     return redirect("conversation", pk)
 

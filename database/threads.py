@@ -17,12 +17,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 T = TypeVar("T")
 
-#: What is raised while the database cannot be reached.
-Outage = (DatabaseError, InterfaceError)
+#: What is raised while the database cannot be reached; not for a statement it refuses.
+Outage = (OperationalError, InterfaceError)
 
 #: After so many seconds of silence a connection is tried before it is used.
 TRUSTED_SECONDS = 1.0

@@ -1,10 +1,31 @@
 """Which process does a piece of work, and whether that process can still be alive."""
 
+import hashlib
 import os
 import socket
 import uuid
 
-_HOST = socket.gethostname()[:30]
+
+def _host() -> str:
+    """Return a name that only processes share which see each other's process ids.
+
+    Two containers may have one host name, and count their processes each from 1.
+    """
+    marks = [socket.gethostname()]
+    for read in (_boot_of_machine, lambda: os.readlink("/proc/self/ns/pid")):
+        try:
+            marks.append(read())
+        except OSError:  # not Linux
+            continue
+    return f"{marks[0][:20]}-{hashlib.sha256(' '.join(marks).encode()).hexdigest()[:8]}"
+
+
+def _boot_of_machine() -> str:
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
+
+
+_HOST = _host()
 _BOOT = uuid.uuid4().hex[:8]
 
 

@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from database.admin import Kept
 from llm import catalog
 from llm.models import DailyUsage, LanguageModel, UsageRecord
+from llm.signals import default_made
 
 
 @admin.register(LanguageModel)
@@ -38,8 +39,10 @@ class LanguageModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if len(chosen) != 1:
             self.message_user(request, _("Select one model."), messages.ERROR)
             return
-        chosen[0].make_default()
+        model = chosen[0]
+        model.make_default()
         catalog.forget()
+        default_made.send(sender=LanguageModel, model=model, actor=request.user)
 
     def save_model(
         self, request: HttpRequest, obj: LanguageModel, form: Any, change: bool

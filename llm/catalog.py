@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from database.threads import in_database
 from llm.models import LanguageModel
 from llm.providers.base import BaseProvider
 from llm.types import Provider
@@ -86,6 +87,14 @@ async def achoose(preferred: LanguageModel | None = None) -> Choice:
     return _by_settings(name, models.get(name, name))
 
 
+def max_output_tokens(preferred: LanguageModel | None = None) -> int:
+    """Return how many tokens a reply may have of the model that `achoose` returns."""
+    if preferred is not None and preferred.is_active:
+        return preferred.max_output_tokens
+    default = None if stand_in else _default()
+    return default.max_output_tokens if default else settings.LLM_MAX_OUTPUT_TOKENS
+
+
 async def aavailable_models(name: str) -> list[str]:
     """Return what a provider offers; raises ProviderError when it cannot be asked."""
     return await _provider(name).available_models()
@@ -136,14 +145,30 @@ def _by_settings(name: str, model: str) -> Choice:
 
 
 async def _adefault() -> LanguageModel | None:
-    if monotonic() >= _state.default_until:
-        # Of many turns that begin at once one asks again; the others believe what was
-        # known before, unless nothing was yet.
-        if _state.default_until:
-            _state.default_until = monotonic() + DEFAULT_SECONDS
-        rows = LanguageModel.objects.filter(is_default=True, is_active=True)
-        _state.default = await rows.afirst()
+    return _state.default if _is_default_known() else await in_database(_read_default)
+
+
+def _default() -> LanguageModel | None:
+    return _state.default if _is_default_known() else _read_default()
+
+
+def _is_default_known() -> bool:
+    """Whether the default need not be read.
+
+    Of many turns that begin at once one reads it again; the others believe what was
+    known before, unless nothing was yet.
+    """
+    if monotonic() < _state.default_until:
+        return True
+    if _state.default_until:
         _state.default_until = monotonic() + DEFAULT_SECONDS
+    return False
+
+
+def _read_default() -> LanguageModel | None:
+    rows = LanguageModel.objects.filter(is_default=True, is_active=True)
+    _state.default = rows.first()
+    _state.default_until = monotonic() + DEFAULT_SECONDS
     return _state.default
 
 

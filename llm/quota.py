@@ -79,11 +79,6 @@ def settle(user_id: UUID, reserved_on: date, reserved: int, used: int) -> None:
     _execute(_SETTLE, used, reserved, reserved, *_row(user_id, reserved_on))
 
 
-def refund(user_id: UUID, reserved_on: date, reserved: int) -> None:
-    """Give back what was held for a reply that cost nothing."""
-    settle(user_id, reserved_on, reserved, 0)
-
-
 def record(user_id: UUID, charged_on: date, model: str, usage: Usage) -> int:
     """Write what one reply cost, and return its units: one token is one unit."""
     units = usage.prompt + usage.completion

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, StreamingHttpResponse
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
@@ -62,8 +63,9 @@ class AuditEventAdmin(Kept, admin.ModelAdmin):
         if event.actor_id is None:
             return "–"
         name = event.actor.email if event.actor else str(event.actor_id)
+        theirs = reverse("admin:accounts_auditevent_changelist")
         return format_html(
-            '<a href="?actor__id__exact={}">{}</a>', event.actor_id, name
+            '<a href="{}?actor__id__exact={}">{}</a>', theirs, event.actor_id, name
         )
 
     @admin.display(description=_("object"), ordering="object_id")

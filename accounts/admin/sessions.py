@@ -39,9 +39,12 @@ class SessionAdmin(Kept, admin.ModelAdmin):
 
     @admin.action(description=_("End the chosen sessions"))
     def revoke(self, request: HttpRequest, sessions: QuerySet[Session]) -> None:
-        count = sum(
-            end_session(session.user, session.credential) for session in sessions
-        )
+        actor, count = signed_in(request), 0
+        for session in sessions:
+            if ended := end_session(session.user, session.credential):
+                how = {"session": str(session.pk), "via": "admin site"}
+                audit.record("session.ended", actor=actor, of=session.user, **how)
+            count += ended
         messages.success(request, sessions_ended(count))
 
 

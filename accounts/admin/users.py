@@ -1,15 +1,17 @@
-"""Users, teams and plans for the operator."""
+"""Users for the operator."""
 
 from typing import Any
 
 from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.actions import delete_selected as ask_first
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import models, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -17,11 +19,13 @@ from accounts import administration, audit
 from accounts.admin.sessions import sessions_ended
 from accounts.authentication.bearer import signed_in
 from accounts.authentication.sessions import end_all
-from accounts.errors import Refusal
-from accounts.forms import AvatarField
+from accounts.data import deletion
+from accounts.errors import OwnAccount, Refusal
+from accounts.forms import AddressField, AvatarField
 from accounts.media.avatars import replacing
 from accounts.mfa import second_factor
-from accounts.models import Plan, Profile, Team, User
+from accounts.mfa.removal import remove_all
+from accounts.models import Profile, User
 
 
 class ProfileForm(forms.ModelForm):
@@ -41,7 +45,7 @@ class NewUserForm(AdminUserCreationForm):
     class Meta:
         model = User
         fields = ["email", "role"]
-        field_classes = {"email": forms.EmailField}
+        field_classes = {"email": AddressField}
 
 
 class UserForm(UserChangeForm):
@@ -51,6 +55,7 @@ class UserForm(UserChangeForm):
 
     class Meta(UserChangeForm.Meta):
         model = User
+        field_classes = {"email": AddressField}
 
     def clean(self) -> dict[str, Any]:
         given = super().clean() or self.cleaned_data
@@ -78,11 +83,17 @@ class UserAdmin(DjangoUserAdmin):
     ordering = ["-created_at"]
     date_hierarchy = "created_at"
     autocomplete_fields = ["team", "plan"]
-    readonly_fields = ["created_at", "last_login"]
+    readonly_fields = ["factors", "created_at", "last_login"]
     filter_horizontal = ()
-    actions = ["activate", "deactivate", "sign_out", "remove_second_factor"]
+    actions = [
+        "activate",
+        "deactivate",
+        "sign_out",
+        "remove_second_factor",
+        "delete_selected",
+    ]
     fieldsets = [
-        (None, {"fields": ["email", "password", "is_active"]}),
+        (None, {"fields": ["email", "password", "factors", "is_active"]}),
         (_("Rights"), {"fields": ["role", "team"]}),
         (_("Limits"), {"fields": ["plan", "daily_units"]}),
         (_("Dates"), {"fields": ["created_at", "last_login"]}),
@@ -103,9 +114,16 @@ class UserAdmin(DjangoUserAdmin):
         )
     ]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return User.objects.managed_by(request.user).order_by(*self.ordering)
+
     @admin.display(description=_("display name"), ordering="profile__display_name")
     def name(self, user: User) -> str:
         return user.profile.display_name
+
+    @admin.display(description=_("second factor"))
+    def factors(self, user: User) -> str:
+        return second_factor.in_words(user)
 
     def get_inlines(self, request: HttpRequest, obj: User | None) -> list[type]:
         # A new user's profile is made with them, filled in or not.
@@ -133,10 +151,12 @@ class UserAdmin(DjangoUserAdmin):
     ) -> None:
         actor = signed_in(request)
         with transaction.atomic():
-            super().save_model(request, obj, form, change)
             if isinstance(form, UserForm):
+                # The rest of the row may be another since it was read.
+                obj.save(update_fields=list(form.before))
                 administration.note(obj, form.before, actor=actor, via="admin site")
             else:
+                super().save_model(request, obj, form, change)
                 Profile.objects.create(user=obj)
                 audit.record("user.made", actor=actor, of=obj, role=obj.role)
             if "email" in form.changed_data:
@@ -159,14 +179,52 @@ class UserAdmin(DjangoUserAdmin):
                     new=new and str(new),
                 )
 
-    def delete_model(self, request: HttpRequest, obj: User) -> None:
-        audit.record("account.deleted", actor=signed_in(request), of=obj)
-        super().delete_model(request, obj)
+    def get_deleted_objects(
+        self, objs: Any, request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Answer the page that asks with numbers, where Django lists every row.
 
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
-        for user in queryset:
-            audit.record("account.deleted", actor=signed_in(request), of=user)
-        super().delete_queryset(request, queryset)
+        What the accounts hold goes with them, whoever may delete it by itself.
+        """
+        return [str(user) for user in objs], deletion.extent(objs), set(), []
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except Refusal as refusal:
+            messages.error(request, str(refusal.detail))
+            return redirect("admin:accounts_user_change", object_id)
+
+    def delete_model(self, request: HttpRequest, obj: User) -> None:
+        deletion.remove(obj, actor=signed_in(request), via="admin site")
+
+    def response_delete(
+        self, request: HttpRequest, obj_display: str, obj_id: int
+    ) -> HttpResponse:
+        messages.success(request, _accounts_deleted(1))
+        return redirect("admin:accounts_user_changelist")
+
+    @admin.action(permissions=["delete"], description=_("Delete the chosen users"))
+    def delete_selected(
+        self, request: HttpRequest, users: QuerySet[User]
+    ) -> HttpResponse | None:
+        actor, chosen = signed_in(request), list(users)
+        try:
+            if actor in chosen:
+                raise OwnAccount
+            if not request.POST.get("post"):
+                return ask_first(self, request, users)
+            with transaction.atomic():
+                self.log_deletions(request, users)
+                for user in chosen:
+                    deletion.remove(user, actor=actor, via="admin site")
+        except Refusal as refusal:
+            messages.error(request, str(refusal.detail))
+        else:
+            messages.success(request, _accounts_deleted(len(chosen)))
+        return None
 
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
@@ -190,13 +248,24 @@ class UserAdmin(DjangoUserAdmin):
 
     @admin.action(description=_("Sign the chosen users out everywhere"))
     def sign_out(self, request: HttpRequest, users: QuerySet[User]) -> None:
-        count = sum(end_all(user) for user in users)
+        actor, count = signed_in(request), 0
+        for user in users:
+            if ended := end_all(user):
+                how = {"count": ended, "via": "admin site"}
+                audit.record("sessions.ended", actor=actor, of=user, **how)
+            count += ended
         messages.success(request, sessions_ended(count))
 
     @admin.action(description=_("Remove the second factor of the chosen users"))
     def remove_second_factor(self, request: HttpRequest, users: QuerySet[User]) -> None:
         actor = signed_in(request)
-        count = sum(second_factor.remove_all(user, actor=actor) for user in users)
+        others = users.exclude(pk=actor.pk)
+        if users.filter(pk=actor.pk).exists():
+            # Theirs may have to stay, and is asked for before it is taken away.
+            messages.warning(
+                request, _("Your own is on your security page; remove it there.")
+            )
+        count = sum(remove_all(user, actor=actor) for user in others)
         said = ngettext(
             "The second factor of %(count)d user is removed.",
             "The second factors of %(count)d users are removed.",
@@ -221,13 +290,10 @@ class UserAdmin(DjangoUserAdmin):
         )
 
 
-@admin.register(Team)
-class TeamAdmin(admin.ModelAdmin):
-    list_display = ["name"]
-    search_fields = ["name"]
-
-
-@admin.register(Plan)
-class PlanAdmin(admin.ModelAdmin):
-    list_display = ["name", "daily_units"]
-    search_fields = ["name"]
+def _accounts_deleted(count: int) -> str:
+    said = ngettext(
+        "%(count)d account is closed, and deleted in the background.",
+        "%(count)d accounts are closed, and deleted in the background.",
+        count,
+    )
+    return said % {"count": count}

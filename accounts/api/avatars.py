@@ -45,6 +45,8 @@ class AvatarView(generics.GenericAPIView):
         description="The content decides what the file is. Its middle is kept, "
         "upright, as a WebP of 512 by 512 pixels without metadata, under a new "
         "`avatar_url`.",
+        # Of a change a file is not one part among others, as of other PATCHes.
+        request={"multipart/form-data": AvatarSerializer(partial=False)},
         responses={200: MeSerializer}
         | refusals(
             400,

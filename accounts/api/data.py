@@ -3,6 +3,7 @@
 from django.http import Http404, HttpResponseBase
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
@@ -29,6 +30,7 @@ _WAITING = {
     "created_at": "2026-11-21T09:30:00Z",
     "finished_at": None,
     "download_url": None,
+    "detail": None,
 }
 _READY = _WAITING | {
     "status": "ready",
@@ -44,6 +46,9 @@ class ExportSerializer(serializers.ModelSerializer):
     download_url = serializers.SerializerMethodField(
         help_text="Where the zip is, once it is ready, for seven days."
     )
+    detail = serializers.SerializerMethodField(
+        help_text="One sentence, where it failed."
+    )
 
     class Meta:
         model = Export
@@ -54,12 +59,18 @@ class ExportSerializer(serializers.ModelSerializer):
             "created_at",
             "finished_at",
             "download_url",
+            "detail",
         ]
         read_only_fields = fields
 
     def get_download_url(self, export: Export) -> str | None:
         is_ready = export.status == Export.Status.READY
         return reverse("api_export_download") if is_ready else None
+
+    def get_detail(self, export: Export) -> str | None:
+        if export.status != Export.Status.FAILED:
+            return None
+        return str(_("Your copy could not be made; ask for it again."))
 
 
 @extend_schema_view(
@@ -82,7 +93,8 @@ class ExportSerializer(serializers.ModelSerializer):
         tags=["me"],
         summary="Ask for everything held about me",
         description="Begins a new export in the background, in the place of the last "
-        "one; answers the one under way if there is one. Three a day.",
+        "one; answers the one under way if there is one. Three a day, and another for "
+        "each that failed.",
         request=None,
         responses={202: ExportSerializer} | refusals(401, by=(RateLimited,)),
         examples=[

@@ -23,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import administration, audit
+from accounts.api.fields import TextModelSerializer
 from accounts.api.schema import refusals
 from accounts.authentication.bearer import BearerAuthentication
 from accounts.authentication.operator_key import (
@@ -30,7 +31,7 @@ from accounts.authentication.operator_key import (
     OperatorKeyAuthentication,
     administrator,
 )
-from accounts.errors import LastAdmin, OwnAccount, RateLimited
+from accounts.errors import BeingDeleted, LastAdmin, OwnAccount, RateLimited
 from accounts.models import AuditEvent, Plan, Team, User
 
 _REFUSED = refusals(401, 403, by=(RateLimited,))
@@ -87,7 +88,7 @@ class ActiveChange(serializers.Serializer[Any]):
     is_active = serializers.BooleanField()
 
 
-class TeamShape(serializers.ModelSerializer[Team]):
+class TeamShape(TextModelSerializer):
     members = serializers.IntegerField(read_only=True, default=0, source="size")
 
     class Meta:
@@ -157,6 +158,12 @@ class OperatorView(generics.GenericAPIView[Any]):
         serializer.is_valid(raise_exception=True)
         return serializer.validated_data
 
+    def users(self) -> QuerySet[User]:
+        """Return whose accounts are theirs to change; the key opens everyone's."""
+        actor = administrator(self.request)
+        managed = User.objects.managed_by(actor) if actor else User.objects.all()
+        return managed.select_related("profile", "team", "plan")
+
     def door(self) -> dict[str, Any]:
         """Return who changes something, and how they came."""
         actor = administrator(self.request)
@@ -181,7 +188,7 @@ class UsersView(OperatorView, generics.ListAPIView[User]):
 
     def get_queryset(self) -> QuerySet[User]:
         asked = self.asked(UserFilter)
-        users = _whole_users()
+        users = self.users()
         if text := asked.get("q"):
             users = users.filter(
                 Q(email__icontains=text) | Q(profile__display_name__icontains=text)
@@ -197,7 +204,7 @@ class UserView(OperatorView):
     serializer_class = UserShape
 
     def get_queryset(self) -> QuerySet[User]:
-        return _whole_users()
+        return self.users()
 
     @extend_schema(
         operation_id="show_user",
@@ -238,7 +245,9 @@ class ActiveView(UserView):
         "cannot shut out themselves, nor the last of them.",
         request=ActiveChange,
         responses={200: UserShape, **_NO_SUCH}
-        | refusals(400, 401, 403, 415, by=(LastAdmin, OwnAccount, RateLimited)),
+        | refusals(
+            400, 401, 403, 415, by=(BeingDeleted, LastAdmin, OwnAccount, RateLimited)
+        ),
         examples=[_example("keep out", is_active=False)],
     )
     def patch(self, request: Request, pk: UUID) -> Response:
@@ -295,7 +304,3 @@ class AuditView(OperatorView, generics.ListAPIView[AuditEvent]):
     def get_queryset(self) -> QuerySet[AuditEvent]:
         asked = self.asked(EventFilter)
         return AuditEvent.objects.with_actors().filter(**asked)
-
-
-def _whole_users() -> QuerySet[User]:
-    return User.objects.select_related("profile", "team", "plan")

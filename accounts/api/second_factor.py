@@ -8,28 +8,29 @@ from allauth.mfa.totp.internal.auth import generate_totp_secret
 from django.core.cache import cache
 from django.db import IntegrityError
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext_lazy as _
+from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from accounts.api.fields import TextField
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import PasswordField, PasswordSerializer
 from accounts.api.views import confirm_password
 from accounts.authentication.bearer import signed_in
 from accounts.errors import (
+    InvalidTotp,
     RateLimited,
     SecondFactorRequired,
     TotpDisabled,
     TotpEnabled,
     TotpNotBegun,
 )
-from accounts.limits import SECOND_FACTOR
-from accounts.mfa import sealing, second_factor
+from accounts.mfa import removal, sealing, second_factor
+from accounts.mfa.adapter import WRONG_FIRST_CODE
 from accounts.models import User
-from accounts.throttling import check
 
 #: Seconds in which a set-up that was begun is confirmed.
 TIME_TO_CONFIRM = 600
@@ -53,7 +54,7 @@ class SecretSerializer(serializers.Serializer[Any]):
     otpauth_url = serializers.CharField(help_text="The same, to be shown as a QR code.")
 
 
-class CodeField(serializers.CharField):
+class CodeField(TextField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=32, **kwargs)
 
@@ -89,7 +90,7 @@ class SecondFactorView(generics.GenericAPIView[Any]):
         user, given = signed_in(self.request), self.given()
         confirm_password(self.request, given["password"])
         if not second_factor.verify(user, given["code"]):
-            raise _wrong_code()
+            raise _wrong_code(InvalidTotp.detail)
         return user
 
 
@@ -153,11 +154,9 @@ class TotpView(SecondFactorView):
     )
     def delete(self, request: Request) -> Response:
         user = signed_in(request)
-        if not second_factor.has_totp(user):
-            raise TotpDisabled
-        if not second_factor.can_remove_totp(user):
-            raise SecondFactorRequired
-        second_factor.remove_totp(self.prove())
+        # Before a code is used up for it.
+        removal.check_totp(user)
+        removal.remove_totp(self.prove())
         _tell(user, "totp_deactivated")
         return Response(status=204)
 
@@ -182,14 +181,13 @@ class ConfirmTotpView(SecondFactorView):
     )
     def post(self, request: Request) -> Response:
         user, code = signed_in(request), self.given()["code"]
-        check(*SECOND_FACTOR, str(user.pk))
         sealed = cache.get(_key(user))
         if sealed is None:
             raise TotpEnabled if second_factor.has_totp(user) else TotpNotBegun
         secret = sealing.unseal(sealed)
-        step = second_factor.step_of(secret, code)
+        step = second_factor.first_step(user, secret, code)
         if step is None:
-            raise _wrong_code()
+            raise _wrong_code(WRONG_FIRST_CODE)
         try:
             codes = second_factor.add_totp(user, secret, used=step)
         except IntegrityError:
@@ -229,11 +227,8 @@ def _key(user: User) -> str:
     return f"totp-setup:{user.pk}"
 
 
-def _wrong_code() -> serializers.ValidationError:
-    return serializers.ValidationError(
-        {"code": _("This code is wrong or was used before; send the next one.")},
-        code="invalid_totp",
-    )
+def _wrong_code(sentence: str | Promise) -> serializers.ValidationError:
+    return serializers.ValidationError({"code": str(sentence)}, code="invalid_totp")
 
 
 def _tell(user: User, what: str) -> None:

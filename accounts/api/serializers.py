@@ -8,11 +8,13 @@ from rest_framework import serializers
 from rest_framework.fields import get_error_detail
 
 from accounts import registration
-from accounts.errors import EmailTaken
+from accounts.api.fields import OnlyText, TextField, TextModelSerializer
+from accounts.authentication.bearer import signed_in
+from accounts.data import leaving
 from accounts.models import Profile, User, normalize_email, validate_email_spelling
 
 
-class EmailField(serializers.EmailField):
+class EmailField(OnlyText, serializers.EmailField):
     """An address in the one spelling it is stored in, checked in that spelling."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -22,7 +24,7 @@ class EmailField(serializers.EmailField):
         return normalize_email(super().to_internal_value(data))
 
 
-class PasswordField(serializers.CharField):
+class PasswordField(TextField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(
             max_length=1024,
@@ -33,7 +35,7 @@ class PasswordField(serializers.CharField):
         )
 
 
-class MeSerializer(serializers.ModelSerializer):
+class MeSerializer(TextModelSerializer):
     """A user with their profile."""
 
     id = serializers.UUIDField(source="user.id", read_only=True)
@@ -74,7 +76,7 @@ class MeSerializer(serializers.ModelSerializer):
         return instance
 
 
-class RegisterSerializer(serializers.ModelSerializer):
+class RegisterSerializer(TextModelSerializer):
     email = EmailField(validators=[validate_email_spelling])
     password = PasswordField()
 
@@ -92,12 +94,8 @@ class RegisterSerializer(serializers.ModelSerializer):
         return attrs
 
     def create(self, validated_data: dict[str, Any]) -> Profile:
-        try:
-            return registration.register(**validated_data).profile
-        except EmailTaken as refusal:
-            raise serializers.ValidationError(
-                {"email": refusal.detail}, code="unavailable"
-            ) from refusal
+        request = self.context["request"]._request
+        return registration.sign_up(request, **validated_data)
 
     def to_representation(self, instance: Profile) -> dict[str, Any]:
         return MeSerializer(instance, context=self.context).data
@@ -106,7 +104,7 @@ class RegisterSerializer(serializers.ModelSerializer):
 class LoginSerializer(serializers.Serializer):
     email = EmailField()
     password = PasswordField()
-    totp = serializers.CharField(
+    totp = TextField(
         max_length=32,
         required=False,
         allow_blank=True,
@@ -116,7 +114,7 @@ class LoginSerializer(serializers.Serializer):
 
 
 class RefreshSerializer(serializers.Serializer):
-    refresh_token = serializers.CharField(max_length=4096)
+    refresh_token = TextField(max_length=4096)
 
 
 class TokensSerializer(serializers.Serializer):
@@ -137,5 +135,35 @@ class PasswordSerializer(serializers.Serializer):
     password = PasswordField(help_text="The current password.")
 
 
+class LeavingSerializer(serializers.Serializer):
+    """What shows that it is the person who wants to leave; one of the three."""
+
+    password = PasswordField(required=False, help_text="The current password.")
+    code = TextField(
+        max_length=32,
+        required=False,
+        help_text="Of who has no password: a code of the app, or for recovery.",
+    )
+    email = TextField(
+        max_length=254,
+        required=False,
+        help_text="Of who has neither password nor codes: their e-mail, as in `/me`.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        request = self.context["request"]
+        user = signed_in(request)
+        proof = leaving.proof_of(user)
+        if proof not in attrs:
+            required = self.fields[proof].error_messages["required"]
+            raise serializers.ValidationError({proof: required}, code="required")
+        if not leaving.is_proved(request._request, user, proof, attrs[proof]):
+            raise serializers.ValidationError({proof: leaving.WRONG[proof]})
+        return attrs
+
+
 class DeletionSerializer(serializers.Serializer):
     delete_at = serializers.DateTimeField(help_text="Sign in before to keep it.")
+    is_final = serializers.BooleanField(
+        help_text="There are no days of grace: nobody signs in to it any more."
+    )

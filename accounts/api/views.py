@@ -16,9 +16,9 @@ from accounts import audit, registration
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import (
     DeletionSerializer,
+    LeavingSerializer,
     LoginSerializer,
     MeSerializer,
-    PasswordSerializer,
     RefreshSerializer,
     RegisterSerializer,
     TicketSerializer,
@@ -100,7 +100,10 @@ class OpenView(generics.GenericAPIView):
         tags=["auth"],
         summary="Make an account",
         description="Refused where the operator makes the accounts. A registered "
-        "e-mail is refused as `invalid` in the field `email`, however it is spelled.",
+        "e-mail is answered the same, however it is spelled, and nothing is changed: "
+        "the `id` is nobody's, and who has the address is told by mail. Sign in with "
+        "`/auth/login`; where the operator asks for it (`EMAIL_VERIFICATION`), only "
+        "after following the link that is mailed.",
         request=RegisterSerializer,
         responses={201: MeSerializer}
         | refusals(400, 415, by=(RegistrationClosed, RateLimited)),
@@ -133,13 +136,14 @@ class RegisterView(generics.CreateAPIView, OpenView):
         tags=["auth"],
         summary="Sign in",
         description="Opens a session. The same answer for an unknown e-mail, a wrong "
-        "password and a deactivated account; five failures in five minutes close the "
-        "account's door until they have passed. An account that was to be deleted is "
-        "kept by signing in. Who has a second factor sends `totp` along, a code of the "
-        "app or a recovery code; each is good once, and ten wrong ones in a row close "
-        "this door and that of the page for fifteen minutes. Who needs one and has "
-        "none gets a session in which everything but `/me` and `/me/totp` is refused "
-        "as `totp_setup_required`.",
+        "password, a deactivated account and an e-mail that is not confirmed (who has "
+        "the right password gets another link by mail); five failures in five minutes "
+        "close the account's door until they have passed. An account that was to be "
+        "deleted is kept by signing in. Who has a second factor sends `totp` along, a "
+        "code of the app or a recovery code; each is good once, and ten wrong ones in "
+        "a row close this door and that of the page for fifteen minutes. Who needs one "
+        "and has none gets a session in which everything but `/me` and `/me/totp` is "
+        "refused as `totp_setup_required`.",
         request=LoginSerializer,
         responses={200: TokensSerializer}
         | refusals(
@@ -284,16 +288,24 @@ class TicketView(generics.GenericAPIView):
         operation_id="delete_me",
         tags=["me"],
         summary="Delete my account",
-        description="Needs the current password. Ends every session at once, and "
-        "deletes the account with everything in it when the days of grace are over; "
-        "signing in before `delete_at`, over the API or on the page, keeps it. Where "
-        "the operator grants no days it is deleted at once (204).",
-        request=PasswordSerializer,
-        responses={202: DeletionSerializer, 204: None}
+        description="Needs the current password; of who has none a code of the second "
+        "factor, and of who has neither the e-mail. The refusal of an empty body names "
+        "which. Ends every session at once, and deletes the account with everything in "
+        "it when the days of grace are over; signing in before `delete_at`, over the "
+        "API or on the page, keeps it. Where the operator grants no days it is "
+        "`is_final`: closed at once, and deleted in the background.",
+        request=LeavingSerializer,
+        responses={202: DeletionSerializer}
         | refusals(400, 401, 415, by=(LastAdmin, RateLimited)),
         examples=[
             _asked("delete", password="correct horse battery"),  # noqa: S106
-            _answered("to be deleted", {"delete_at": "2026-12-05T09:30:00Z"}, 202),
+            _asked("delete without a password", code="287082"),
+            _asked("delete with neither", email="alice@example.com"),
+            _answered(
+                "to be deleted",
+                {"delete_at": "2026-12-05T09:30:00Z", "is_final": False},
+                202,
+            ),
         ],
     ),
 )
@@ -308,13 +320,14 @@ class MeView(generics.RetrieveUpdateDestroyAPIView):
         return signed_in(self.request).profile
 
     def destroy(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        serializer = PasswordSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        confirm_password(request, serializer.validated_data["password"])
-        delete_at = deletion.ask(signed_in(request))
-        if delete_at is None:
-            return Response(status=204)
-        return Response(DeletionSerializer({"delete_at": delete_at}).data, status=202)
+        user = signed_in(request)
+        proof = LeavingSerializer(
+            data=request.data, context=self.get_serializer_context()
+        )
+        proof.is_valid(raise_exception=True)
+        deletion.ask(user)
+        told = {"delete_at": user.delete_at, "is_final": deletion.is_final(user)}
+        return Response(DeletionSerializer(told).data, status=202)
 
 
 def authenticated(request: Request, email: str, password: str) -> User | None:

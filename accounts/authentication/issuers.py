@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.api.parsing import UNSTORABLE
+from accounts.authentication.handover import hand_over
 from accounts.models import (
     ExternalIdentity,
     User,
@@ -294,7 +295,12 @@ def _introduced(proof: Proof) -> ExternalIdentity | None:
 def _matched(proof: Proof, issuer: Issuer) -> User | None:
     if issuer["claim"] == "sub" or not proof.email:
         return None
-    return User.objects.filter(_welcome(), email=normalize_email(proof.email)).first()
+    email = normalize_email(proof.email)
+    welcome = User.objects.select_for_update(no_key=True).filter(_welcome())
+    user = welcome.filter(email=email).first()
+    if user is not None:
+        hand_over(user, proof.issuer)
+    return user
 
 
 def _made(proof: Proof, issuer: Issuer) -> User | None:

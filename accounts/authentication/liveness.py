@@ -29,7 +29,7 @@ from database.rows import Given, Select
 def api_user(session_id: uuid.UUID) -> User | None:
     """Return the user of a live API session, with profile and plan."""
     session = _LIVE.first(id=session_id, now=timezone.now())
-    if session is None:
+    if session is None or second_factor.is_missing(session.user):
         return None
     session.user.credential = session.credential
     return session.user

@@ -2,13 +2,16 @@
 
 Who asks is signed out everywhere. Whoever signs in before the time has come, on the
 page or over the API, keeps the account; afterwards it goes with everything in it, piece
-by piece, in transactions that stay small. What other applications hold they delete
-themselves (`register`).
+by piece, in transactions that stay small. Where no days of grace are left, because
+there are none or an administrator deletes it, nobody can sign in any more from the
+first moment on. It is always the chores that delete (`chores.py`): nobody waits for it.
+What other applications hold they delete themselves (`register`).
 """
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import partial
+import logging
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import send_mail
@@ -19,50 +22,95 @@ from django.utils import timezone, translation
 
 from accounts import audit
 from accounts.authentication import sessions
-from accounts.errors import LastAdmin
-from accounts.models import User
+from accounts.errors import LastAdmin, OwnAccount
+from accounts.media.avatars import discard
+from accounts.models import Export, Profile, Session, User
+from database.threads import Outage
+
+logger = logging.getLogger("tertulia.app")
 
 #: Accounts that one look takes on.
 AT_ONCE = 100
 
+Users = Sequence[User] | QuerySet[User]
 #: Deletes a bounded part of what is a user's; False when there was nothing left.
 DeleteSome = Callable[[User], bool]
+#: What is worth a number to whoever decides whether these users are deleted.
+Rows = Callable[[Users], Sequence[QuerySet[Any]]]
+
 _steps: list[DeleteSome] = []
+_rows: list[Rows] = []
 
 
-def register(step: DeleteSome) -> None:
-    """Have `step(user)` called, in a transaction each time, until it returns False."""
+def register(step: DeleteSome, *, rows: Rows) -> None:
+    """Have `step(user)` called, in a transaction each time, until it returns False.
+
+    `rows(users)` are what it deletes, to be counted.
+    """
     _steps.append(step)
+    _rows.append(rows)
 
 
-def ask(user: User) -> datetime | None:
-    """Delete `user` when the days of grace are over; return when, or None if they are.
+def extent(users: Users) -> dict[str, int]:
+    """Return how much goes with `users`, by the name of what it is."""
+    found = [User.objects.filter(pk__in=[user.pk for user in users])]
+    found += [Session.objects.filter(user__in=users)]
+    found += [rows for of in _rows for rows in of(users)]
+    return {str(rows.model._meta.verbose_name_plural): rows.count() for rows in found}
+
+
+def ask(user: User) -> None:
+    """Delete `user`, who asked for it, when the days of grace are over (`delete_at`).
 
     Raises LastAdmin for the only administrator while there are other users.
     """
-    grace = timedelta(days=settings.DELETION_GRACE_DAYS)
+    _mark(user, timedelta(days=settings.DELETION_GRACE_DAYS), actor=user)
+    delete_at = None if is_final(user) else user.delete_at
+    _write_to(user, "deletion_asked", delete_at=delete_at)
+
+
+def remove(user: User, *, actor: User, via: str) -> None:
+    """Delete `user`, whom the administrator `actor` does not want here, without grace.
+
+    Raises LastAdmin, and OwnAccount for administrators who would delete themselves.
+    """
+    if user.pk == actor.pk:
+        raise OwnAccount
+    _mark(user, timedelta(), actor=actor, via=via)
+
+
+def is_final(user: User) -> bool:
+    """Whether the account of `user` goes, and cannot be kept by signing in."""
+    return user.delete_at is not None and not user.is_active
+
+
+def _mark(user: User, grace: timedelta, *, actor: User, **how: str) -> None:
     delete_at = timezone.now() + grace
     with transaction.atomic():
         _lock_admins()
         if _is_last_admin(user):
             raise LastAdmin
-        user.delete_at = delete_at
-        user.save(update_fields=["delete_at"])
+        # Not by `save`, which would end the sessions a second time, nor from what was
+        # read before: who was shut out meanwhile stays out.
+        out = {} if grace else {"is_active": False}
+        User.objects.filter(pk=user.pk).update(delete_at=delete_at, **out)
+        user.refresh_from_db(fields=["delete_at", "is_active"])
         audit.record(
-            "account.deletion_asked", actor=user, of=user, at=delete_at.isoformat()
+            "account.deletion_asked",
+            actor=actor,
+            of=user,
+            at=delete_at.isoformat(),
+            **how,
         )
         sessions.end_all(user)
-    _write_to(user, "deletion_asked", delete_at=delete_at if grace else None)
-    if grace:
-        return delete_at
-    carry_out(user)
-    return None
 
 
 def keep(user: User) -> bool:
     """Take the deletion back because `user` signed in; False when none was asked."""
     # Who is not active any more is being deleted, or kept out by the operator.
-    asked = User.objects.filter(pk=user.pk, is_active=True, delete_at__isnull=False)
+    asked = User.objects.filter(
+        pk=user.pk, is_active=True, delete_at__gt=timezone.now()
+    )
     if user.delete_at is None or not asked.update(delete_at=None):
         return False
     user.delete_at = None
@@ -73,7 +121,18 @@ def keep(user: User) -> bool:
 def sweep() -> int:
     """Delete the accounts whose time has come; return how many are gone."""
     due = User.objects.filter(delete_at__lte=timezone.now()).order_by("delete_at")
-    return sum(carry_out(user) for user in list(due[:AT_ONCE]))
+    return sum(_try(user) for user in list(due[:AT_ONCE]))
+
+
+def _try(user: User) -> bool:
+    try:
+        return carry_out(user)
+    except Outage:
+        raise
+    except Exception:
+        # The next one is not to wait for what this one has met.
+        logger.exception("account not deleted", extra={"user": str(user.pk)})
+        return False
 
 
 def carry_out(user: User) -> bool:
@@ -89,7 +148,7 @@ def carry_out(user: User) -> bool:
                 break
         else:
             return False
-    return bool(_do(_delete, user))
+    return _remove_files(user) and bool(_do(_delete, user))
 
 
 def _close(user: User) -> bool:
@@ -119,6 +178,19 @@ def _do(step: DeleteSome, user: User) -> bool | None:
         mine = User.objects.select_for_update(skip_locked=can_skip)
         found = mine.filter(pk=user.pk, delete_at__lte=timezone.now()).first()
         return step(found) if found else None
+
+
+def _remove_files(user: User) -> bool:
+    """Remove the files of `user`; False while the storage is away.
+
+    Before the rows that name them: nothing would find them again afterwards. Outside of
+    a transaction: a slow storage must not hold the rows.
+    """
+    stored = [
+        *Profile.objects.filter(user=user).values_list("avatar", flat=True),
+        *Export.objects.filter(user=user).values_list("file", flat=True),
+    ]
+    return all(discard(name) for name in filter(None, stored))
 
 
 def _delete(user: User) -> bool:
@@ -152,5 +224,7 @@ def _write_to(user: User, name: str, **context: object) -> None:
         context |= {"url": settings.PUBLIC_URL}
         subject = render_to_string(f"accounts/email/{name}_subject.txt", context)
         body = render_to_string(f"accounts/email/{name}_message.txt", context)
-    send = partial(send_mail, subject.strip(), body, None, [user.email])
-    transaction.on_commit(send, robust=True)
+    # No partial: Django cannot name one where it says that it failed.
+    transaction.on_commit(
+        lambda: send_mail(subject.strip(), body, None, [user.email]), robust=True
+    )

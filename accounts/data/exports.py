@@ -2,13 +2,17 @@
 
 Several processes may look for work at the same time: a row belongs to whom its last
 conditional update names. What goes into the file is the business of `archives.py`.
+A file whose time is over goes before its row: while the storage is away the row stays,
+unseen, so that the file is found again.
 """
 
 import logging
 import tempfile
 import time
 import uuid
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import IO, Any
 
 from django.core.files import File
 from django.db import IntegrityError, transaction
@@ -17,6 +21,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.data import archives
+from accounts.media.avatars import discard
 from accounts.models import Export, User
 from accounts.throttling import check
 from database.workers import is_dead, this_worker
@@ -44,33 +49,38 @@ class _Lost(Exception):
 def start(user: User) -> Export:
     """Ask for an export in the place of the last one; one under way is that one.
 
-    Raises RateLimited after RATE.
+    Raises RateLimited after RATE; in the place of one that failed another is free.
     """
     if found := _open_of(user):
         return found
-    check("export", RATE, str(user.pk), increment=False)
+    last = newest(user)
+    is_counted = last is None or last.status != Export.Status.FAILED
+    if is_counted:
+        check("export", RATE, str(user.pk), increment=False)
     try:
         with transaction.atomic():
             export = Export.objects.create(user=user)
-            for old in user.exports.exclude(status__in=_OPEN):
-                old.delete()
+            user.exports.exclude(status__in=_OPEN).update(finished_at=_too_old())
     except IntegrityError:  # another request was faster
         if found := _open_of(user):
             return found
         raise
-    check("export", RATE, str(user.pk))
+    if is_counted:
+        check("export", RATE, str(user.pk))
     audit.record("account.export_asked", actor=user, of=export)
     return export
 
 
 def newest(user: User) -> Export | None:
-    return user.exports.order_by("-created_at").first()
+    """Return the last export of `user`, unless its time is over."""
+    over = Q(finished_at__lte=_too_old())
+    return user.exports.exclude(over).order_by("-created_at").first()
 
 
 def ready(user: User) -> Export | None:
     """Return the export of `user` that can be fetched now."""
     return user.exports.filter(
-        status=Export.Status.READY, finished_at__gt=timezone.now() - KEPT_FOR
+        status=Export.Status.READY, finished_at__gt=_too_old()
     ).first()
 
 
@@ -115,9 +125,14 @@ def recover() -> None:
 
 def expire() -> None:
     """Delete exports, with their files, that were kept for long enough."""
-    ended = Q(finished_at__lte=timezone.now() - KEPT_FOR)
-    for export in Export.objects.exclude(status__in=_OPEN).filter(ended):
-        export.delete()
+    ended = Export.objects.exclude(status__in=_OPEN)
+    for export in ended.filter(finished_at__lte=_too_old()):
+        if _remove(export):
+            export.delete()
+
+
+def _too_old() -> datetime:
+    return timezone.now() - KEPT_FOR
 
 
 def _open_of(user: User) -> Export | None:
@@ -151,13 +166,15 @@ def _make(export: Export) -> None:
             last = time.monotonic()
             _note(export, progress=percent)
 
-    # It has no name, so nothing of it is left when this process is killed.
-    with tempfile.TemporaryFile() as file:
-        archives.write(export.user, file, on_progress)
-        _note(export, progress=99)
-        file.seek(0)
-        export.file.storage.save(export.file.name, File(file))
     try:
+        # It has no name, so nothing of it is left when this process is killed.
+        with tempfile.TemporaryFile() as file:
+            archives.write(export.user, file, on_progress)
+            _note(export, progress=99)
+            file.seek(0)
+            # A slow storage must not look like a process that is gone.
+            read = _Read(file, lambda: on_progress(99))
+            export.file.storage.save(export.file.name, read)
         _note(
             export,
             status=Export.Status.READY,
@@ -167,6 +184,18 @@ def _make(export: Export) -> None:
     except _Lost:
         _remove(export)
         raise
+
+
+class _Read(File):
+    """A file that tells whenever some of it is read."""
+
+    def __init__(self, file: IO[bytes], on_read: Callable[[], None]) -> None:
+        super().__init__(file)
+        self._file, self._on_read = file, on_read
+
+    def read(self, *args: Any) -> bytes:
+        self._on_read()
+        return self._file.read(*args)
 
 
 def _note(export: Export, **changes: object) -> None:
@@ -183,6 +212,6 @@ def _mine(export: Export) -> QuerySet[Export]:
     )
 
 
-def _remove(export: Export) -> None:
-    if export.file.name:
-        export.file.storage.delete(export.file.name)
+def _remove(export: Export) -> bool:
+    name = export.file.name
+    return discard(name) if name else True

@@ -33,7 +33,7 @@ def put(owner: models.Model, file: IO[bytes]) -> None:
     try:
         _point(owner, name)
     except BaseException:
-        _discard(name)
+        discard(name)
         raise
 
 
@@ -76,7 +76,7 @@ def replacing(owner: models.Model) -> Iterator[None]:
 def discard_on_commit(name: str) -> None:
     """Remove a file that no row points to once this transaction is committed."""
     if name:
-        transaction.on_commit(lambda: _discard(name))
+        transaction.on_commit(lambda: discard(name))
 
 
 def discard_with_row(instance: Any, **_signal: Any) -> None:
@@ -102,9 +102,12 @@ def _folder(owner: Any) -> str:
     return type(owner)._meta.get_field("avatar").upload_to
 
 
-def _discard(name: str) -> None:
+def discard(name: str) -> bool:
+    """Remove a file if the storage can be reached; whether it could."""
     try:
         default_storage.delete(name)
     except OSError as error:
         # It is in nobody's way, and what it was replaced for has succeeded.
         logger.warning("file left behind", extra={"file": name, "cause": repr(error)})
+        return False
+    return True

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
@@ -39,6 +40,9 @@ class PrivateStorage(S3Storage):
                 s3={"addressing_style": "path"},
                 signature_version="s3v4",
             ),
+            # Who stores something large notes meanwhile that it lives, in its own
+            # thread, where its connection to the database is.
+            "transfer_config": TransferConfig(use_threads=False),
             # Beyond this a file that is read goes to the disk.
             "max_memory_size": 1_000_000,
         }

@@ -30,6 +30,8 @@ def avatar(request: HttpRequest, folder: str, name: str) -> HttpResponse:
     # A new picture has a new name. A person's is not for caches on the way.
     audience = "public" if folder == "characters" else "private"
     response["Cache-Control"] = f"{audience}, max-age={YEAR}, immutable"
+    # It is small, and comes whole.
+    response["Accept-Ranges"] = "none"
     response["ETag"] = etag = f'"{name.removesuffix(".webp")}"'
     answer = get_conditional_response(request, etag=etag, response=response)
     assert isinstance(answer, HttpResponse | HttpResponseNotModified)

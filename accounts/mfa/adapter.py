@@ -12,15 +12,33 @@ from allauth.mfa.base.forms import AuthenticateForm as TheirAuthenticateForm
 from allauth.mfa.base.forms import BaseAuthenticateForm
 from allauth.mfa.base.forms import ReauthenticateForm as TheirReauthenticateForm
 from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.totp.internal.auth import SECRET_SESSION_KEY
+from cryptography.fernet import InvalidToken
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.db.models.signals import post_save, pre_save
+from django.utils.translation import gettext_lazy as _
 
 from accounts.authentication.devices import device_of
-from accounts.mfa import sealing, second_factor
+from accounts.errors import InvalidTotp, SecondFactorRequired, TotpDisabled
+from accounts.mfa import removal, sealing, second_factor
 from accounts.models import User
+
+#: Of the code that is to show that an app is set up: nothing was used before it.
+WRONG_FIRST_CODE = _(
+    "This code is wrong: take the newest, and check the clock of your phone."
+)
 
 
 class MFAAdapter(DefaultMFAAdapter):
+    # The words of the API.
+    error_messages = DefaultMFAAdapter.error_messages | {
+        "incorrect_code": InvalidTotp.detail,
+        "incorrect_first_code": WRONG_FIRST_CODE,
+        "cannot_delete_authenticator": SecondFactorRequired.detail,
+        "cannot_generate_recovery_codes": TotpDisabled.detail,
+    }
+
     def encrypt(self, text: str) -> str:
         return sealing.seal(text)
 
@@ -31,7 +49,7 @@ class MFAAdapter(DefaultMFAAdapter):
         return sealing.unseal(encrypted_text)
 
     def can_delete_authenticator(self, authenticator: Authenticator) -> bool:
-        return second_factor.can_remove(authenticator)
+        return removal.can_remove(authenticator)
 
     def generate_authenticator_name(
         self, user: AbstractBaseUser, type: Authenticator.Type
@@ -58,6 +76,28 @@ class ReauthenticateForm(_Judged, TheirReauthenticateForm):
     """Asked for before something that matters is changed."""
 
 
+class ActivateForm(ActivateTOTPForm):
+    """Asks for the code that shows that an app is set up."""
+
+    secret: str
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # allauth has found it in the session, or has just made it and put it there.
+        try:
+            self.secret = sealing.unseal(self.secret)
+        except InvalidToken:
+            context.request.session[SECRET_SESSION_KEY] = sealing.seal(self.secret)
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        step = second_factor.first_step(self.user, self.secret, code)
+        if step is None:
+            raise MFAAdapter().validation_error("incorrect_first_code")
+        self.user.confirmed_step = step
+        return code
+
+
 def connect() -> None:
     pre_save.connect(_use_up_first_code, sender=Authenticator)
     post_save.connect(_hide_what_was_seen, sender=Authenticator)
@@ -67,9 +107,10 @@ def connect() -> None:
 
 
 def _use_up_first_code(instance: Authenticator, **_signal: Any) -> None:
-    # The code that showed that the app is set up is of this step at the latest.
+    # Of the code that showed that the app is set up, which may be of the next step.
     if instance.type == second_factor.TOTP:
-        instance.data.setdefault("used", second_factor.current_step())
+        step = getattr(instance.user, "confirmed_step", second_factor.current_step())
+        instance.data.setdefault("used", step)
 
 
 def _hide_what_was_seen(instance: Authenticator, **_signal: Any) -> None:

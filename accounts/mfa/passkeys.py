@@ -4,6 +4,8 @@ Whether a passkey is right is allauth's to know; static/js/passkeys.js asks the 
 for it.
 """
 
+from typing import Any
+
 from allauth.mfa.models import Authenticator
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
@@ -12,11 +14,21 @@ from allauth.mfa.webauthn.forms import (
     LoginWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
+from allauth.mfa.webauthn.internal import auth
 from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
+from fido2.webauthn import UserVerificationRequirement
 
 NAME_LENGTH = 60
+
+#: What allauth and its library raise of what is no passkey, or not the right one.
+MALFORMED = (ValidationError, KeyError, ValueError)
+
+
+def _is_about_more(error: Exception) -> bool:
+    # allauth has one code, and one sentence, for wrong codes and wrong passkeys.
+    return isinstance(error, ValidationError) and error.code != "incorrect_code"
 
 
 class AddPasskeyForm(AddWebAuthnForm):
@@ -36,26 +48,52 @@ class AddPasskeyForm(AddWebAuthnForm):
         ),
     )
 
+    def clean(self) -> dict[str, Any]:
+        try:
+            return super().clean()
+        except MALFORMED as error:
+            if _is_about_more(error):
+                raise
+            message = _("The passkey was not added: it came too late; try again.")
+            self.add_error("credential", message)
+            return self.cleaned_data
+
 
 class RenamePasskeyForm(EditWebAuthnForm):
     name = forms.CharField(label=_("Name"), max_length=NAME_LENGTH)
+
+
+def _opens_nothing() -> ValidationError:
+    return ValidationError(_("This passkey opens nothing here."), code="incorrect_code")
 
 
 class _Checked(AuthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
         try:
             return super().clean_credential()
-        except ValidationError as error:
-            # allauth has one sentence for codes and passkeys.
-            if error.code != "incorrect_code":
+        except MALFORMED as error:
+            if _is_about_more(error):
                 raise
-            raise ValidationError(
-                _("This passkey opens nothing here."), code=error.code
-            ) from None
+            raise _opens_nothing() from None
 
 
 class SignInByPasskeyForm(_Checked, LoginWebAuthnForm):
     """In the place of the password, or of it and a code."""
+
+    def clean_credential(self) -> Authenticator:
+        """Return the passkey if it was asked to stand alone, and may.
+
+        After a password touching it is enough; the question that was asked then, of
+        whomever, is none that a passkey alone may answer.
+        """
+        state = auth.get_state() or {}
+        authenticator = super().clean_credential()
+        needs_person = UserVerificationRequirement.REQUIRED
+        if state.get("user_verification") != needs_person:
+            raise _opens_nothing()
+        if not authenticator.wrap().is_passwordless:
+            raise _opens_nothing()
+        return authenticator
 
 
 class PasskeyForm(_Checked, AuthenticateWebAuthnForm):

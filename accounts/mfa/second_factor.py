@@ -3,7 +3,7 @@
 The one judge for every door: the page, the admin site and the API. A code works once,
 in whatever process; wrong ones are counted for all doors together, in the row that is
 locked while a code is looked at. Knows nothing of pages; passkeys are checked by
-allauth.
+allauth, and `removal.py` takes away.
 """
 
 import logging
@@ -25,12 +25,16 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from accounts import audit
 from accounts.authentication import sessions
-from accounts.errors import RateLimited
+from accounts.errors import CodesLocked, RateLimited
+from accounts.limits import SECOND_FACTOR
 from accounts.mfa import sealing
 from accounts.models import User
+from accounts.throttling import check
 
 logger = logging.getLogger("tertulia.app")
 
@@ -46,7 +50,7 @@ PASSKEY = Authenticator.Type.WEBAUTHN
 
 def is_enabled(user: User) -> bool:
     """Whether signing in needs more than the password."""
-    return _factors(user).exists()
+    return factors_of(user).exists()
 
 
 def is_required(user: User) -> bool:
@@ -62,18 +66,18 @@ def is_missing(user: User) -> bool:
     return is_required(user) and not is_enabled(user)
 
 
+def factors_of(user: User) -> QuerySet[Authenticator]:
+    """Return what signing in may ask for; recovery codes alone are nothing."""
+    return Authenticator.objects.filter(user=user, type__in=(TOTP, PASSKEY))
+
+
 def has_totp(user: User) -> bool:
-    return _factors(user).filter(type=TOTP).exists()
-
-
-def can_remove_totp(user: User) -> bool:
-    """Whether `user` may do without the authenticator app."""
-    return not is_required(user) or _factors(user).exclude(type=TOTP).exists()
+    return factors_of(user).filter(type=TOTP).exists()
 
 
 def state(user: User) -> dict[str, bool | int]:
     """Return what `user` has and needs, as the API shows it."""
-    types = list(_factors(user).values_list("type", flat=True))
+    types = list(factors_of(user).values_list("type", flat=True))
     return {
         "is_enabled": bool(types),
         "is_required": is_required(user),
@@ -83,17 +87,25 @@ def state(user: User) -> dict[str, bool | int]:
     }
 
 
-def can_remove(authenticator: Authenticator) -> bool:
-    """Whether its owner may do without this one."""
-    if authenticator.type == RECOVERY_CODES or not is_required(authenticator.user):
-        return True
-    return _factors(authenticator.user).exclude(pk=authenticator.pk).exists()
+def in_words(user: User) -> str:
+    """Return what `user` has, for the operator."""
+    types = list(factors_of(user).values_list("type", flat=True))
+    if not types:
+        missing = _("none; to be set up at the next sign-in")
+        return missing if is_required(user) else _("none")
+    keys, codes = types.count(PASSKEY), recovery_codes_left(user)
+    parts = [
+        _("authenticator app") if TOTP in types else "",
+        ngettext("%d passkey", "%d passkeys", keys) % keys if keys else "",
+        ngettext("%d recovery code", "%d recovery codes", codes) % codes,
+    ]
+    return ", ".join(filter(None, parts))
 
 
 def verify(user: User, code: str) -> bool:
     """Whether `code`, of the app or for recovery, is right; used up by that.
 
-    Raises RateLimited while too many wrong ones keep the door closed.
+    Raises CodesLocked while too many wrong ones keep the door closed.
     """
     return proof(user, code) is not None
 
@@ -115,7 +127,7 @@ def proof(user: User, code: str) -> Authenticator | None:
                 row.save(update_fields=["data"])
     # Outside, for an exception inside would undo what was counted.
     if closed_for > 0:
-        raise RateLimited(retry_after=math.ceil(closed_for))
+        raise CodesLocked(retry_after=math.ceil(closed_for))
     if found is None:
         audit.record("sign_in.wrong_code", of=user)
         if is_last_try:
@@ -146,6 +158,18 @@ def _step_of(totp: Authenticator, code: str) -> int | None:
         logger.error("second factor unreadable: SECRET_KEY was another when it was set")
         return None
     return step_of(secret, code, after=totp.data["used"])
+
+
+def first_step(user: User, secret: str, code: str) -> int | None:
+    """Return the time step of the code that shows that an app is set up, or None.
+
+    Raises CodesLocked after too many, whether on the page or over the API.
+    """
+    try:
+        check(*SECOND_FACTOR, str(user.pk))
+    except RateLimited as refusal:
+        raise CodesLocked(refusal.retry_after) from None
+    return step_of(secret, code)
 
 
 def step_of(secret: str, code: str, *, after: int = 0) -> int | None:
@@ -183,15 +207,6 @@ def add_totp(user: User, secret: str, *, used: int) -> list[str]:
     return codes
 
 
-def remove_totp(user: User) -> None:
-    """Forget the app, and the recovery codes with it where no passkey is left."""
-    with transaction.atomic():
-        Authenticator.objects.filter(user=user, type=TOTP).delete()
-        if not is_enabled(user):
-            Authenticator.objects.filter(user=user).delete()
-        changed(user, "totp_removed")
-
-
 def renew_recovery_codes(user: User) -> list[str]:
     """Return new recovery codes; the old ones are dead."""
     with transaction.atomic():
@@ -200,19 +215,14 @@ def renew_recovery_codes(user: User) -> list[str]:
     return codes
 
 
-def remove_all(user: User, *, actor: User) -> bool:
-    """Take everything away, for somebody who lost it; False when there was nothing."""
-    with transaction.atomic():
-        count, _rows = Authenticator.objects.filter(user=user).delete()
-        if count:
-            sessions.end_all(user)
-            audit.record("second_factor.removed", actor=actor, of=user)
-    return count > 0
-
-
 def recovery_codes_left(user: User) -> int:
-    row = Authenticator.objects.filter(user=user, type=RECOVERY_CODES).first()
-    return len(row.wrap().get_unused_codes()) if row else 0
+    codes = Authenticator.objects.filter(user=user, type=RECOVERY_CODES)
+    return left_of(codes.first())
+
+
+def left_of(codes: Authenticator | None) -> int:
+    """Return how many open the door; those that nobody has seen yet do not."""
+    return len(codes.data.get("migrated_codes", [])) if codes else 0
 
 
 def changed(user: User, action: str) -> None:
@@ -249,7 +259,3 @@ def _new_recovery_codes(user: User) -> list[str]:
 
 def _fingerprints(user: User, codes: list[str]) -> list[str]:
     return [sealing.fingerprint(code, of=user.pk) for code in codes]
-
-
-def _factors(user: User) -> QuerySet[Authenticator]:
-    return Authenticator.objects.filter(user=user, type__in=(TOTP, PASSKEY))

@@ -161,13 +161,24 @@ class User(AbstractBaseUser):
 
     def clean(self) -> None:
         self.email = normalize_email(self.email)
+        try:
+            validate_email_spelling(self.email)
+        except ValidationError as error:
+            raise ValidationError({"email": error}) from error
 
     def save(self, *args, **kwargs) -> None:
         """Store the user; a new password, role or deactivation ends their sessions.
 
-        A new password spares the session that `credential` names. Only here meet the
-        pages, the API, the admin site and `manage.py changepassword`.
+        A new password spares the session that `credential` names, and without
+        `update_fields` is all that is stored. Only here meet the pages, the API, the
+        admin site and `manage.py changepassword`.
         """
+        has_new_password = self._password is not None  # type: ignore[attr-defined]
+        is_whole = kwargs.get("update_fields") is None and not self._state.adding
+        if has_new_password and is_whole:
+            # Django's forms and commands store a row they read before a person typed
+            # and a slow hash was made: its role may be another by now.
+            kwargs["update_fields"] = ["password"]
         changed = kwargs.get("update_fields")
         binds_sessions = changed is None or _BINDS_SESSIONS.intersection(changed)
         if self._state.adding or not binds_sessions:
@@ -176,31 +187,26 @@ class User(AbstractBaseUser):
         # It imports this module.
         from accounts.authentication import sessions
 
-        has_new_password = self._password is not None  # type: ignore[attr-defined]
+        def is_written(name: str) -> bool:
+            return changed is None or name in changed
+
         with transaction.atomic():
             known = User.objects.select_for_update(no_key=True).filter(pk=self.pk)
             before = known.values("role", "is_active", "password").first()
             super().save(*args, **kwargs)
             if before is None:
                 return
-            is_out = before["is_active"] and not self.is_active
+            is_out = (
+                is_written("is_active") and before["is_active"] and not self.is_active
+            )
+            has_new_role = is_written("role") and before["role"] != self.role
             lost_password = (
                 before["password"] != self.password and not self.has_usable_password()
             )
-            if is_out or before["role"] != self.role:
+            if is_out or has_new_role:
                 sessions.end_all(self)
             elif has_new_password or lost_password:
                 sessions.end_all(self, keep=self.credential)
-
-    def set_active(self, is_active: bool) -> None:
-        """Let the person in or keep them out; out also ends their sessions."""
-        self.is_active = is_active
-        self.save(update_fields=["is_active"])
-
-    def set_role(self, role: str) -> None:
-        """Give the person another role; they have to sign in again with it."""
-        self.role = role
-        self.save(update_fields=["role"])
 
     # The admin site asks these three; the role answers.
 

@@ -13,3 +13,9 @@ register = template.Library()
 def lacks_second_factor(user: User | AnonymousUser) -> bool:
     """Whether `user` must set up a second factor before anything else."""
     return isinstance(user, User) and second_factor.is_missing(user)
+
+
+@register.filter
+def needs_second_factor(user: User | AnonymousUser) -> bool:
+    """Whether the operator wants `user` to have one."""
+    return isinstance(user, User) and second_factor.is_required(user)

@@ -20,6 +20,26 @@ def in_one_window() -> Iterator[None]:
         yield
 
 
+class Clock:
+    """Goes on only while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+@contextmanager
+def a_clock() -> Iterator[Clock]:
+    """Measure how long answers are drawn out (see `accounts/timing.py`)."""
+    clock = Clock()
+    with mock.patch("accounts.timing.time", clock):
+        yield clock
+
+
 class JsonTestCase(TestCase):
     def post(self, path, body=None, **headers):
         return self.client.post(path, body, content_type="application/json", **headers)

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from django.apps import apps
+
 from accounts.authentication.sessions import open_session
 from accounts.models import User
 
@@ -44,6 +46,13 @@ def charlie(**fields: Any) -> User:
     return _member("charlie", **fields)
 
 
+def change(user: User, **fields: Any) -> None:
+    """Store `fields` of a user, with what a change of them ends."""
+    for name, value in fields.items():
+        setattr(user, name, value)
+    user.save(update_fields=list(fields))
+
+
 def bearer(user: User) -> str:
     """Return an access token of a new session of `user`."""
     return open_session(user).access
@@ -52,6 +61,15 @@ def bearer(user: User) -> str:
 def auth(user: User) -> dict[str, str]:
     """Return the headers of a signed-in API request, for Django's test client."""
     return {"HTTP_AUTHORIZATION": f"Bearer {bearer(user)}"}
+
+
+def everything() -> dict[str, list[Any]]:
+    """Return every row of our models and allauth's, to be compared with later ones."""
+    return {
+        kind._meta.label: list(kind._default_manager.order_by("pk").values())
+        for kind in apps.get_models()
+        if kind._meta.app_label in ("accounts", "account", "mfa", "usersessions")
+    }
 
 
 def _member(name: str, **fields: Any) -> User:

@@ -5,6 +5,7 @@ from datetime import date
 from allauth.account.models import EmailAddress
 from django.test import override_settings
 
+from accounts.data import deletion
 from accounts.models import Plan, Profile, User
 from accounts.tests.cases import ME, JsonTestCase
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bob, charlie
@@ -130,11 +131,12 @@ class MeTests(JsonTestCase):
     def test_it_deletes_the_account_for_the_password(self):
         EmailAddress.objects.create(user=self.alice, email=self.alice.email)
 
-        assert self.delete({"password": PASSWORD}).status_code == 204
+        assert self.delete({"password": PASSWORD}).status_code == 202
 
-        assert not User.objects.exists()
         assert self.client.get(ME, **self.auth).status_code == 401
         assert self.login().status_code == 401
+        assert deletion.sweep() == 1
+        assert not User.objects.exists()
 
     def test_it_keeps_the_account_without_the_password(self):
         for body in ({}, {"password": "wrong password"}, {"password": None}):

@@ -14,7 +14,7 @@ from accounts.authentication import sessions
 from accounts.models import AuditEvent, Session, User
 from accounts.signals import sessions_ended
 from accounts.tests.cases import JsonTestCase
-from accounts.tests.factories import PASSWORD, ada, alice, auth, bob
+from accounts.tests.factories import PASSWORD, ada, alice, auth, bob, change
 
 SESSIONS = "/api/v1/me/sessions"
 END_OTHERS = f"{SESSIONS}/end-others"
@@ -293,13 +293,13 @@ class EverythingEndsTests(SessionsCase):
         assert self.who_is_in() == set()
 
     def test_a_deactivation_ends_all_for_good(self):
-        self.stored().set_active(False)
-        self.stored().set_active(True)
+        change(self.stored(), is_active=False)
+        change(self.stored(), is_active=True)
 
         assert self.who_is_in() == set()
 
     def test_another_role_ends_all(self):
-        self.stored().set_role(User.Role.SUPERVISOR)
+        change(self.stored(), role=User.Role.SUPERVISOR)
 
         assert self.who_is_in() == set()
 
@@ -331,7 +331,7 @@ class EverythingEndsTests(SessionsCase):
         user.daily_units = 5
         user.save()
         user.save(update_fields=["role", "is_active", "password"])
-        user.set_active(True)
+        change(user, is_active=True)
 
         assert self.who_is_in() == {"browser", "api"}
 

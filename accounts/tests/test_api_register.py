@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from accounts.tests.cases import JsonTestCase
-from accounts.tests.factories import PASSWORD, alice
+from accounts.tests.factories import PASSWORD, alice, everything
 
 REGISTER = "/api/v1/auth/register"
 
@@ -55,8 +55,9 @@ class RegisterTests(JsonTestCase):
         self.assert_refused(self.register(), 403, "registration_closed")
         assert not User.objects.exists()
 
-    def test_it_refuses_a_registered_email_in_every_spelling(self):
+    def test_a_registered_email_is_answered_and_changes_nothing_in_any_spelling(self):
         alice()
+        before = everything()
         for email in (
             "alice@example.com",
             "ALICE@Example.COM",
@@ -65,11 +66,26 @@ class RegisterTests(JsonTestCase):
             "alice@ｅｘａｍｐｌｅ.com",
         ):
             with self.subTest(email):
-                response = self.register(email=email)
+                response = self.register(
+                    email=email, password="another long password", display_name="Eve"
+                )
 
-                self.assert_refused(response, 400, "invalid")
-                assert response.json()["errors"][0]["field"] == "email"
-        assert User.objects.count() == 1
+                assert response.status_code == 201
+                user = response.json()
+                assert user["email"] == "alice@example.com"
+                assert user["display_name"] == "Eve"
+                assert not User.objects.filter(pk=user["id"]).exists()
+        assert everything() == before
+
+    def test_a_registered_email_is_refused_for_what_any_other_is_refused_for(self):
+        alice()
+        for field, value in (("password", "short"), ("birthdate", "soon")):
+            with self.subTest(field):
+                known = self.register(**{field: value})
+                unknown = self.register(email="nobody@example.com", **{field: value})
+
+                self.assert_refused(known, 400, "invalid")
+                assert known.content == unknown.content
 
     def test_it_refuses_weak_passwords(self):
         for password in ("short", "password", "alice@example.com"):

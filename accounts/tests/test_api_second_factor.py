@@ -10,7 +10,7 @@ from django.test import Client, TransactionTestCase, override_settings
 from accounts.authentication.bearer import redeem_ticket, right_of
 from accounts.authentication.liveness import browser_user
 from accounts.authentication.sessions import issue_ticket
-from accounts.mfa import second_factor
+from accounts.mfa import removal, second_factor
 from accounts.models import AuditEvent, Session, User
 from accounts.tests.cases import LOGIN, ME, JsonTestCase
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bearer, bob
@@ -85,7 +85,7 @@ class SignInTests(JsonTestCase):
         assert not Session.objects.exists()
 
     def test_with_a_passkey_alone_a_recovery_code_opens(self):
-        second_factor.remove_totp(self.alice)
+        removal.remove_totp(self.alice)
         with_passkey(self.alice)
         code = with_codes(self.alice)[0]
 
@@ -414,7 +414,7 @@ class RaceTests(TransactionTestCase):
         assert second_factor.recovery_codes_left(self.alice) == 0
 
     def test_one_set_up_confirmed_at_once_gives_codes_once(self):
-        second_factor.remove_totp(User.objects.get())
+        removal.remove_totp(User.objects.get())
         headers = auth(self.alice)
         client = Client(**headers)
         begun = client.post(

@@ -10,7 +10,7 @@ from accounts.authentication.bearer import redeem_ticket, session_of
 from accounts.authentication.sessions import RACE_WINDOW
 from accounts.models import Session, SocketTicket, User
 from accounts.tests.cases import ME, JsonTestCase
-from accounts.tests.factories import ada, alice, auth, make_user
+from accounts.tests.factories import ada, alice, auth, change, make_user
 
 REFRESH = "/api/v1/auth/refresh"
 LOGOUT = "/api/v1/auth/logout"
@@ -95,7 +95,7 @@ class RefreshTests(JsonTestCase):
                 assert response.status_code in (400, 401)
 
     def test_it_refuses_a_deactivated_user(self):
-        self.alice.set_active(False)
+        change(self.alice, is_active=False)
 
         response = self.refresh(self.old["refresh_token"])
 
@@ -231,8 +231,8 @@ class PasswordChangeTests(TestCase):
         user = make_user()
         header = auth(user)
 
-        user.set_active(False)
-        user.set_active(True)
+        change(user, is_active=False)
+        change(user, is_active=True)
 
         assert self.client.get(ME, **header).status_code == 401
 

@@ -11,11 +11,12 @@ from django.core.files.base import ContentFile
 from django.test import TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
+from accounts import chores
 from accounts.data import deletion
 from accounts.errors import LastAdmin
 from accounts.models import AuditEvent, Export, Session, User
 from accounts.tests.cases import ME, JsonTestCase
-from accounts.tests.factories import PASSWORD, ada, alice, auth, bearer, bob
+from accounts.tests.factories import PASSWORD, ada, alice, auth, bearer, bob, change
 from accounts.tests.races import at_once
 
 PAGE = "/settings/data"
@@ -56,6 +57,7 @@ class AskingTests(JsonTestCase):
         answered = response.json()["delete_at"][:19]
         self.assertEqual(answered, self.alice.delete_at.isoformat()[:19])
         self.assertEqual(actions(), ["account.deletion_asked"])
+        self.assertIs(response.json()["is_final"], False)
 
     def test_it_signs_the_person_out_everywhere(self):
         elsewhere = bearer(self.alice)
@@ -96,15 +98,116 @@ class AskingTests(JsonTestCase):
         self.alice.refresh_from_db()
         self.assertIsNotNone(self.alice.delete_at)
 
-    @override_settings(DELETION_GRACE_DAYS=0)
-    def test_it_goes_at_once_without_days_of_grace(self):
+
+class MeanwhileTests(TestCase):
+    def test_who_is_shut_out_while_they_ask_stays_out(self):
+        stale = alice()
+        User.objects.filter(pk=stale.pk).update(is_active=False)
+
+        deletion.ask(stale)
+
+        self.assertFalse(User.objects.get(pk=stale.pk).is_active)
+
+    def test_signing_in_too_late_keeps_nothing(self):
+        user = overdue(alice())
+
+        self.assertFalse(deletion.keep(user))
+
+        self.assertIsNotNone(User.objects.get(pk=user.pk).delete_at)
+
+    def test_one_that_cannot_be_deleted_keeps_nobody_else(self):
+        overdue(alice())
+        overdue(bob())
+        delete = User.delete
+
+        def broken(user, *args):
+            if user.email.startswith("alice"):
+                raise ZeroDivisionError
+            return delete(user, *args)
+
+        with (
+            mock.patch.object(User, "delete", broken),
+            self.assertLogs("tertulia.app", "ERROR"),
+        ):
+            self.assertEqual(deletion.sweep(), 1)
+
+        self.assertEqual(User.objects.get().email, "alice@example.com")
+
+    def test_one_sweep_that_fails_keeps_no_other_from_its_work(self):
+        overdue(alice())
+        broken = mock.Mock(side_effect=ZeroDivisionError, __module__="x")
+        with (
+            mock.patch.object(chores, "_sweeps", [broken, *chores._sweeps]),
+            self.assertLogs("tertulia.app", "ERROR"),
+        ):
+            chores.sweep()
+
+        self.assertFalse(User.objects.exists())
+
+
+@override_settings(DELETION_GRACE_DAYS=0)
+class WithoutGraceTests(JsonTestCase):
+    def setUp(self):
+        self.alice = alice()
+        self.token = bearer(self.alice)
+
+    def ask(self):
+        return self.client.delete(
+            ME,
+            {"password": PASSWORD},
+            content_type="application/json",
+            HTTP_AUTHORIZATION=f"Bearer {self.token}",
+        )
+
+    def test_it_is_left_to_the_chores_however_much_there_is(self):
         with self.captureOnCommitCallbacks(execute=True):
             response = self.ask()
 
-        self.assertEqual(response.status_code, 204)
+        self.assertEqual(response.status_code, 202)
+        self.assertIs(response.json()["is_final"], True)
+        self.assertTrue(User.objects.exists())
+        chores.sweep()
         self.assertFalse(User.objects.exists())
         self.assertEqual(actions(), ["account.deletion_asked", "account.deleted"])
-        self.assertEqual(len(mail.outbox), 1)
+
+    def test_it_writes_that_nobody_comes_back(self):
+        with self.captureOnCommitCallbacks(execute=True):
+            self.ask()
+
+        (message,) = mail.outbox
+        self.assertIn("It is closed", message.body)
+        self.assertNotIn("Sign in", message.body)
+
+    def test_the_person_is_out_at_once_and_cannot_come_back(self):
+        self.ask()
+
+        self.assertFalse(self.can_use(self.token))
+        self.assert_refused(self.login(), 401, "invalid_credentials")
+        self.client.post(
+            "/accounts/login/", {"login": self.alice.email, "password": PASSWORD}
+        )
+        self.assertEqual(self.client.get(PAGE).status_code, 302)
+        self.assertEqual(deletion.sweep(), 1)
+
+    def test_the_page_says_so(self):
+        self.client.force_login(self.alice)
+        self.assertContains(self.client.get(PAGE), "nobody can sign in")
+
+        response = self.client.post(
+            f"{PAGE}/delete", {"password": PASSWORD}, follow=True
+        )
+
+        self.assertContains(response, "signed out for good")
+        self.assertTrue(User.objects.exists())
+
+    def test_it_keeps_the_only_administrator_open(self):
+        change(self.alice, role=User.Role.ADMIN)
+        bob()
+        self.token = bearer(self.alice)
+
+        self.assert_refused(self.ask(), 409, "last_admin")
+
+        self.assertTrue(self.can_use(self.token))
 
 
 class PageTests(TestCase):
@@ -192,6 +295,23 @@ class SweepTests(TestCase):
             deletion.sweep()
 
         self.assertFalse(any(file.exists() for file in files))
+
+    def test_it_waits_with_the_account_until_the_storage_lets_its_files_go(self):
+        user = overdue(alice())
+        user.profile.avatar.save("a.png", ContentFile(b"picture"))
+        path = Path(user.profile.avatar.path)
+        path.unlink()
+        path.mkdir()
+        (path / "in the way").write_text("")
+
+        with self.assertLogs("tertulia.app", "WARNING"):
+            self.assertEqual(deletion.sweep(), 0)
+
+        user.refresh_from_db()
+        self.assertFalse(user.is_active)
+        (path / "in the way").unlink()
+        self.assertEqual(deletion.sweep(), 1)
+        self.assertFalse(path.exists())
 
     def test_it_does_not_take_the_last_administrator(self):
         admin = overdue(ada())

@@ -1,9 +1,6 @@
-"""Nobody learns who has an account, be it from words or from how long they take.
+"""Nobody learns who has an account, be it from words or from how long they take."""
 
-Where an account is asked for, a taken e-mail has to be refused; docs/security.md says
-why, and what limits that.
-"""
-
+import re
 import statistics
 import threading
 import time
@@ -14,11 +11,14 @@ from django.core import mail
 from django.core.mail.backends.locmem import EmailBackend
 from django.test import Client, TestCase, override_settings
 
+from accounts import timing
 from accounts.models import User
-from accounts.tests.cases import LOGIN, JsonTestCase
-from accounts.tests.factories import PASSWORD, alice, bob, make_user
+from accounts.tests.cases import LOGIN, JsonTestCase, a_clock
+from accounts.tests.factories import PASSWORD, alice, bob, everything, make_user
 
+REGISTER = "/api/v1/auth/register"
 SIGN_IN = "/accounts/login/"
+SIGN_UP = "/accounts/signup/"
 RESET = "/accounts/password/reset/"
 DONE = "/accounts/password/reset/done/"
 #: Somebody with each kind of account, and nobody.
@@ -69,6 +69,103 @@ class LoginTests(JsonTestCase):
                 self.login(email, "wrong password")
 
                 assert encode.call_count == 1
+
+
+class RegistrationTests(JsonTestCase):
+    """Of everyone in the cast but the last there is an account already."""
+
+    @classmethod
+    def setUpTestData(cls):
+        the_cast()
+
+    def register(self, email, **fields):
+        body = {"email": email, "password": PASSWORD, "display_name": "Eve"} | fields
+        return self.post(REGISTER, body)
+
+    def sign_up(self, email, client=None):
+        body = {"email": email, "password1": PASSWORD, "next": "/c/"}
+        return (client or Client()).post(SIGN_UP, body)
+
+    def test_the_api_answers_the_same_to_everyone(self):
+        answers = [self.register(email) for email in PEOPLE]
+
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({str(sorted(answer.headers)) for answer in answers}) == 1
+        assert [answer.json()["email"] for answer in answers] == list(PEOPLE)
+        own = {"id": "", "email": "", "created_at": ""}
+        assert len({str(answer.json() | own) for answer in answers}) == 1
+        assert not any(answer.cookies for answer in answers)
+        made = {answer.json()["id"] for answer in answers}
+        assert len(made) == len(PEOPLE)
+        assert User.objects.get(pk__in=made).email == PEOPLE[-1]
+
+    def test_the_page_leads_everyone_the_same_way(self):
+        seen = set()
+        for email in PEOPLE:
+            client = Client()
+            answer = self.sign_up(email, client)
+            page = client.get(answer["Location"]).content.decode()
+            page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page)
+            assert "_auth_user_id" not in client.session
+            seen.add((answer.status_code, answer["Location"], page.replace(email, "")))
+
+        assert len(seen) == 1
+
+    def test_nothing_changes_for_who_has_an_account(self):
+        before = everything()
+
+        for email in PEOPLE[:-1]:
+            self.register(email)
+            self.sign_up(email)
+
+        assert everything() == before
+
+    def test_who_has_an_account_is_told_by_mail_and_nobody_else(self):
+        for email in PEOPLE:
+            self.register(email)
+
+        assert [message.to for message in mail.outbox] == [[e] for e in PEOPLE[:-1]]
+        text = mail.outbox[0].body
+        assert SIGN_IN in text
+        assert RESET in text
+        assert PASSWORD not in text
+
+    def test_the_page_tells_them_as_the_api_does(self):
+        self.sign_up(PEOPLE[0])
+        self.sign_up(PEOPLE[-1])
+
+        assert [message.to for message in mail.outbox] == [[PEOPLE[0]]]
+
+    def test_who_signs_somebody_up_again_and_again_fills_no_mailbox(self):
+        for _ in range(5):
+            self.register(PEOPLE[0])
+            self.sign_up(PEOPLE[0])
+
+        assert len(mail.outbox) == 1
+
+    def test_a_password_is_hashed_once_for_everyone(self):
+        for ask in (self.register, self.sign_up):
+            # The last account is made: the page asks about somebody else.
+            for email in (*PEOPLE[:-1], f"{ask.__name__}@example.com"):
+                with (
+                    self.subTest(email, ask=ask.__name__),
+                    mock.patch(
+                        "django.contrib.auth.hashers.MD5PasswordHasher.encode",
+                        autospec=True,
+                        return_value="md5$salt$hash",
+                    ) as encode,
+                ):
+                    ask(email)
+
+                    assert encode.call_count == 1
+
+    def test_what_comes_after_the_hash_is_drawn_out_to_one_length_for_everyone(self):
+        for ask in (self.register, self.sign_up):
+            for email in (*PEOPLE[:-1], f"{ask.__name__}@example.com"):
+                with self.subTest(email, ask=ask.__name__), a_clock() as clock:
+                    ask(email)
+
+                    assert clock.now == timing.SECONDS
 
 
 class ResetTests(TestCase):

@@ -2,7 +2,10 @@
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from unittest import mock
@@ -10,7 +13,8 @@ from unittest import mock
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.test import TestCase, TransactionTestCase
+from django.core.files.storage import FileSystemStorage
+from django.test import TestCase, TransactionTestCase, override_settings
 from django.utils import timezone
 
 from accounts.data import archives, exports
@@ -23,6 +27,50 @@ EXPORT = "/api/v1/me/export"
 DOWNLOAD = f"{EXPORT}/download"
 PAGE = "/settings/data"
 DEAD = "somewhere-else:1:00000000"
+SOMEWHERE = "somewhere-else:2:00000000"
+
+
+class SlowStorage(FileSystemStorage):
+    """Lets so much time pass before each read that others take the export over."""
+
+    saves = 0
+
+    def _save(self, name, content):
+        self.saves += 1
+        if self.saves > 2:
+            raise OSError("It is begun again and again.")
+        content.chunks = lambda: self.slow(content.read)
+        return super()._save(name, content)
+
+    def slow(self, read):
+        while True:
+            long_ago = timezone.now() - exports.STALE_AFTER * 2
+            Export.objects.update(heartbeat_at=long_ago)
+            part = read(64)
+            exports.recover()
+            if not part:
+                return
+            yield part
+
+
+class Robbed(SlowStorage):
+    """Gives the export to others after the first read."""
+
+    def slow(self, read):
+        yield read(64)
+        Export.objects.update(worker=DEAD)
+        yield read(64)
+
+
+@contextmanager
+def kept_by(storage):
+    kind = {"BACKEND": f"{__name__}.{storage.__name__}"}
+    with (
+        override_settings(STORAGES=settings.STORAGES | {"default": kind}),
+        # On another host: whether its process lives, the heartbeat alone can tell.
+        mock.patch.object(exports, "this_worker", return_value=SOMEWHERE),
+    ):
+        yield
 
 
 def made(user) -> Export:
@@ -192,6 +240,7 @@ class MakingTests(TestCase):
         with self.captureOnCommitCallbacks(execute=True):
             old = made(self.alice)
             new = made(self.alice)
+            exports.expire()
 
         self.assertEqual(list(Export.objects.all()), [new])
         self.assertFalse(Path(old.file.path).exists())
@@ -214,6 +263,35 @@ class MakingTests(TestCase):
             self.assertEqual(made(self.alice).status, "failed")
 
         self.assertEqual(made(self.alice).status, "ready")
+
+    def test_any_reader_of_zip_files_finds_it_whole(self):
+        path = made(self.alice).file.path
+
+        done = subprocess.run(
+            [sys.executable, "-m", "zipfile", "-t", path],
+            capture_output=True,
+            text=True,
+        )
+
+        self.assertEqual((done.returncode, done.stdout), (0, "Done testing\n"))
+
+    def test_a_slow_storage_is_no_process_that_is_gone(self):
+        with kept_by(SlowStorage), mock.patch.object(exports, "HEARTBEAT_SECONDS", 0):
+            self.assertEqual(made(self.alice).status, "ready")
+
+    def test_what_was_half_stored_is_removed_when_it_is_not_ours_any_more(self):
+        with kept_by(Robbed), mock.patch.object(exports, "HEARTBEAT_SECONDS", 0):
+            made(self.alice)
+
+        export = exports.newest(self.alice)
+        self.assertEqual((export.status, export.worker), ("running", DEAD))
+        self.assertFalse(Path(export.file.path).exists())
+
+    def test_one_whose_time_is_over_is_not_shown_before_it_is_removed(self):
+        made(self.alice)
+        Export.objects.update(finished_at=timezone.now() - exports.KEPT_FOR)
+
+        self.assertIsNone(exports.newest(self.alice))
 
     def test_an_account_that_goes_meanwhile_leaves_no_file(self):
         export = exports.start(self.alice)

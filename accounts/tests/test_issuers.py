@@ -152,8 +152,7 @@ class UserTests(TokenTestCase):
 
             assert self.email(shared(email="renamed@example.com"))
 
-        event = AuditEvent.objects.get()
-        assert event.action == "identity.linked"
+        event = AuditEvent.objects.get(action="identity.linked")
         assert event.object_id == str(self.alice.pk)
 
     @override_settings(JWT_ISSUERS=[issuer()])

@@ -53,6 +53,15 @@ class LoginTests(DoorTestCase):
         self.assert_page_says_when(self.sign_in("alice@example.com", PASSWORD))
         assert self.login(REMOTE_ADDR="10.0.0.9").status_code == 401
 
+    def test_it_counts_passkeys_along_so_that_an_office_has_the_same(self):
+        passkey = partial(self.page, "/accounts/2fa/webauthn/login/", credential="{}")
+        for number in range(15):
+            assert passkey().status_code == 302
+            assert self.login(f"nobody{number}@example.com").status_code == 401
+
+        self.assert_page_says_when(passkey())
+        self.assert_answer_says_when(self.login())
+
     def test_it_counts_failures_of_an_account_over_page_and_api(self):
         alice()
         for _ in range(2):
@@ -85,6 +94,34 @@ class LoginTests(DoorTestCase):
             assert self.login().status_code == 429
         with mock.patch("time.time", return_value=STILL + 301):
             assert self.login().status_code == 200
+
+    def test_trying_again_leads_to_the_form_and_on_to_where_one_wanted_to_go(self):
+        for _ in range(5):
+            self.login(password="wrong")
+
+        bare = self.page(login="alice@example.com", password="wrong")
+        on = self.page(login="alice@example.com", password="wrong", next="/c/?page=2")
+        out = self.page(
+            login="alice@example.com", password="wrong", next="https://evil.example/"
+        )
+
+        for answer, link in (
+            (bare, f'href="{SIGN_IN}"'),
+            (on, f'href="{SIGN_IN}?next=%2Fc%2F%3Fpage%3D2"'),
+            (out, f'href="{SIGN_IN}"'),
+        ):
+            self.assertContains(answer, link, status_code=429)
+
+    def test_trying_to_leave_again_leads_to_the_page_with_the_form(self):
+        self.client.force_login(alice())
+        for _ in range(5):
+            self.page("/settings/data/delete", password="wrong")
+
+        answer = self.page("/settings/data/delete", password="wrong")
+
+        self.assertContains(
+            answer, '<a class="button" href="/settings/data">', status_code=429
+        )
 
     def test_it_closes_for_unknown_emails_as_for_known_ones(self):
         alice()

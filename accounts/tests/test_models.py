@@ -58,6 +58,12 @@ class UserTests(TestCase):
         assert make_user("Alice@Example.com").email == "alice@example.com"
         assert User.objects.get_by_natural_key("ALICE@EXAMPLE.COM")
 
+    def test_it_takes_no_look_alike_for_an_email(self):
+        with pytest.raises(ValidationError) as refused:
+            User(email="bıll@example.com").clean()
+
+        assert list(refused.value.message_dict) == ["email"]
+
     def test_it_is_unique_in_any_case(self):
         alice()
 

@@ -281,7 +281,7 @@ class PageTests(TransactionTestCase):
         self.client.post("/api/v1/auth/login", body, content_type="application/json")
         self.sign_in()
 
-        self.assertContains(self.enter(code), "Incorrect code")
+        self.assertContains(self.enter(code), "This code is wrong or was used before")
         assert not self.is_in()
 
     def test_it_says_when_to_come_back_after_ten_wrong_codes(self):

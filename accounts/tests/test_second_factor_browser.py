@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 EMAIL = "alice@example.com"
 PASSWORD = "a tertulia at the corner"
+SET_UP = "/accounts/2fa/totp/activate/"
 LAPTOP = {"width": 1280, "height": 800}
 
 #: What a phone or laptop has built in: it keeps passkeys and knows its owner.
@@ -43,6 +44,9 @@ def sign_up(open_page: Open) -> Open:
         page.get_by_label("Email").fill(EMAIL)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Make the account").click()
+        page.wait_for_url(f"{url}/accounts/login/")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.wait_for_url(f"{url}/")
         page.goto("/settings/security")
         return page
@@ -100,8 +104,8 @@ def sign_out(page: "Page") -> None:
     page.wait_for_url(re.compile(r":\d+/$"))
 
 
-def sign_in(page: "Page") -> None:
-    page.goto("/accounts/login/?next=/settings/security")
+def sign_in(page: "Page", path: str = "/settings/security") -> None:
+    page.goto(f"/accounts/login/?next={path}")
     page.get_by_label("Email").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
@@ -313,3 +317,57 @@ def test_the_app_is_set_up_without_any_script(sign_up: Open, server: Server):
     page.goto("/accounts/2fa/webauthn/add/")
     assert page.get_by_text("Passkeys need JavaScript.").is_visible()
     assert not page.get_by_role("button", name="Add the passkey").is_visible()
+
+
+def test_who_needs_one_is_guided_from_signing_in_to_the_gallery(
+    open_page: Open, make_server
+):
+    server = make_server(MFA_REQUIRED_DOMAINS="example.com")
+    server.post("/auth/register", {"email": EMAIL, "password": PASSWORD})
+    page = open_page(base_url=server.url, viewport=LAPTOP)
+    page.context.set_default_timeout(30_000)
+
+    sign_in(page, "/")
+    page.wait_for_url(f"**{SET_UP}")
+    assert page.get_by_text("asks people like you").is_visible()
+    page.goto("/c/")
+    assert page.url.endswith(SET_UP)
+    secret = page.locator("#authenticator_secret").input_value()
+    page.locator("input[name=code]").fill("123")
+    page.get_by_role("button", name="Turn it on").click()
+    assert "clock of your phone" in page.locator(".errorlist").inner_text()
+    page.locator("input[name=code]").fill(code_of(secret))
+    page.get_by_role("button", name="Turn it on").click()
+    page.wait_for_selector("#recovery_codes")
+    assert page.locator("#recovery_codes li").count() == 10
+    page.get_by_role("link", name="I have kept them").click()
+
+    page.wait_for_url(f"{server.url}/")
+    assert page.locator('main a[href^="/characters/"]').first.is_visible()
+    sign_out(page)
+    sign_in(page, "/c/")
+    enter(page, code_of(secret, later=1))
+    page.wait_for_url("**/c/")
+
+
+def test_a_page_that_is_open_goes_to_the_set_up_as_a_whole(
+    open_page: Open, make_server
+):
+    server = make_server(MFA_REQUIRED_DOMAINS="example.org")
+    server.post("/auth/register", {"email": EMAIL, "password": PASSWORD})
+    page = open_page(base_url=server.url, viewport=LAPTOP)
+    page.context.set_default_timeout(30_000)
+    sign_in(page, "/settings/data")
+    page.wait_for_url("**/settings/data")
+
+    # The operator gives her an address of the domain that needs one.
+    server.shell(
+        "from accounts.models import User\n"
+        f"User.objects.filter(email='{EMAIL}').update(email='alice@example.org')"
+    )
+    page.evaluate("void htmx.ajax('GET', '/settings/data', '#main')")
+
+    page.wait_for_url(re.compile("/accounts/reauthenticate/"))
+    confirm(page)
+    page.wait_for_url(f"**{SET_UP}")
+    assert page.locator("#authenticator_secret").is_visible()

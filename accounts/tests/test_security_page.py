@@ -31,6 +31,13 @@ STRANGE = json.dumps(
         "clientExtensionResults": {},
     }
 )
+#: What is nobody's passkey for other reasons.
+SHAPES = [
+    '{"response": []}',
+    '{"id": "AAAA"}',
+    '{"id": "AAAA", "rawId": "AAAA", "response": {"clientDataJSON": "e30"}}',
+    '{"response": {"userHandle": 5}}',
+]
 WHY = "This site asks people like you for a second factor."
 
 
@@ -248,7 +255,7 @@ class PageTests(SignedIn):
 class StrangePasskeyTests(SignedIn):
     def test_what_is_no_passkey_opens_nothing(self):
         self.client.logout()
-        for credential in ("[]", "5", '"x"', "{}", '{"response": []}', "{", STRANGE):
+        for credential in ("[]", "5", '"x"', "{}", *SHAPES, "{", STRANGE):
             with self.subTest(credential):
                 response = self.client.post(
                     reverse("mfa_login_webauthn"), {"credential": credential}

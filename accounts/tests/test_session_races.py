@@ -9,7 +9,7 @@ from django.test import Client, TransactionTestCase
 from accounts.authentication import sessions
 from accounts.errors import InvalidToken
 from accounts.models import Session, User
-from accounts.tests.factories import PASSWORD, alice
+from accounts.tests.factories import PASSWORD, alice, change
 from accounts.tests.races import at_once
 
 ROUNDS = 5
@@ -42,7 +42,7 @@ class SessionRaceTests(TransactionTestCase):
             results = at_once(
                 [
                     partial(sessions.rotate, tokens.refresh),
-                    partial(User.objects.get().set_role, role),
+                    partial(change, User.objects.get(), role=role),
                 ]
             )
 

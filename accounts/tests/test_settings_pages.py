@@ -1,10 +1,16 @@
 """The pages of one's picture, appearance and language, and what is noted of ages."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 
 from django.test import Client, TestCase
+from django.test.signals import template_rendered
 from django.urls import reverse
+from django.utils import translation
 
+from accounts.data import exports
 from accounts.models import AuditEvent, Profile, User
 from accounts.tests.factories import ada, alice, auth
 from accounts.tests.uploads import GREEN, OwnUploads, picture, upload
@@ -106,8 +112,29 @@ class AppearanceTests(TestCase):
         for back in ("https://evil.example/", "//evil.example", "javascript:x", ""):
             assert self.choose("dark", back)["Location"] == "/"
 
+    def test_it_leads_back_to_addresses_and_nothing_else(self):
+        for back in ("profile", "settings/profile", "a b\n", "?x", " /c/", "\n/"):
+            with self.subTest(back):
+                assert self.choose("dark", back)["Location"] == "/"
+        for back in ("/c/?page=2", "/settings/profile"):
+            assert self.choose("dark", back)["Location"] == back
+
     def test_it_changes_nothing_by_a_link(self):
         assert self.client.get(THEME, {"theme": "dark"}).status_code == 405
+
+
+@contextmanager
+def spoken_in(template: str) -> Iterator[list[str]]:
+    """Collect the languages in which `template` is rendered."""
+    languages: list[str] = []
+
+    def note(sender, **signal):
+        if sender.name == template:
+            languages.append(translation.get_language())
+
+    template_rendered.connect(note)
+    yield languages
+    template_rendered.disconnect(note)
 
 
 class LanguageTests(TestCase):
@@ -119,7 +146,18 @@ class LanguageTests(TestCase):
 
         assert response["Location"] == LANGUAGE
         assert Profile.objects.get().language == "es"
-        assert self.client.get(LANGUAGE)["Content-Language"] == "es"
+        page = self.client.get(LANGUAGE)
+        assert page["Content-Language"] == "es"
+        self.assertContains(page, '<html lang="es"')
+
+    def test_it_changes_the_language_of_mail(self):
+        self.client.post(LANGUAGE, {"language": "es"})
+        stranger = Client(headers={"Accept-Language": "en"})
+
+        with spoken_in("account/email/password_reset_key_message.txt") as languages:
+            stranger.post("/accounts/password/reset/", {"email": "alice@example.com"})
+
+        assert languages == ["es"]
 
     def test_it_names_languages_in_their_own_words(self):
         self.assertContains(self.client.get(LANGUAGE), "Español")
@@ -129,6 +167,33 @@ class LanguageTests(TestCase):
             response = self.client.post(LANGUAGE, {"language": value})
             assert response.status_code == 422
         assert Profile.objects.get().language == "en"
+
+
+class NoticeTests(TestCase):
+    def setUp(self):
+        self.client.force_login(alice())
+
+    def notice(self, path, **fields):
+        page = self.client.post(path, fields, follow=True).content.decode()
+        return re.search(r'<li class="notice.*?</li>', page, re.DOTALL)[0]
+
+    def test_what_succeeded_is_told_quietly(self):
+        said = self.notice(LANGUAGE, language="en")
+
+        assert 'role="status"' in said
+        assert "#check" in said
+
+    def test_what_failed_is_an_alert(self):
+        for _ in range(3):
+            self.client.post("/settings/data/export")
+            exports.run_waiting()
+
+        said = self.notice("/settings/data/export")
+
+        assert 'class="notice error"' in said
+        assert 'role="alert"' in said
+        assert "#alert" in said
+        assert "#check" not in said
 
 
 class BirthdateAuditTests(TestCase):

@@ -39,6 +39,13 @@ class SetupTests(TestCase):
 
         assert self.client.get("/accounts/2fa/totp/activate/").status_code == 200
 
+    def test_it_takes_no_look_alike_for_an_email(self):
+        answer = self.client.post(self.path(), FORM | {"email": "bıll@example.com"})
+
+        assert answer.status_code == 422
+        assert "email" in answer.context["form"].errors
+        assert not User.objects.exists()
+
     def test_it_works_once(self):
         path, other = self.path(), self.path()
         self.client.post(path, FORM)

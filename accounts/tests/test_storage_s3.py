@@ -2,23 +2,19 @@
 
 import subprocess
 import sys
+from threading import get_ident
 
-import boto3
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.test import TransactionTestCase, override_settings
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
-from moto.server import ThreadedMotoServer
 
 from accounts.models import Profile, User
-from accounts.tests.factories import alice, auth
+from accounts.tests.buckets import BUCKET, BucketTestCase, away, kept_in
 from accounts.tests.uploads import opened, picture, upload
-from config.testing.databases import free_port
 from config.testing.server import bare_environment
 
-BUCKET = "uploads"
 KEYS = {
     "S3_BUCKET": BUCKET,
     "S3_ACCESS_KEY_ID": "test",
@@ -26,57 +22,7 @@ KEYS = {
 }
 
 
-def kept_in(endpoint: str, name: str = BUCKET):
-    """Return settings that keep uploads in the bucket at `endpoint`."""
-    bucket = {
-        "BACKEND": "accounts.media.s3.PrivateStorage",
-        "OPTIONS": {
-            "bucket_name": name,
-            "access_key": "test",
-            "secret_key": "test",
-            "endpoint_url": endpoint,
-            "region_name": "us-east-1",
-        },
-    }
-    static = "django.contrib.staticfiles.storage.StaticFilesStorage"
-    return override_settings(
-        STORAGES={"default": bucket, "staticfiles": {"BACKEND": static}}
-    )
-
-
-class BucketTests(TransactionTestCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        server.start()
-        cls.addClassCleanup(server.stop)
-        host, port = server.get_host_and_port()
-        cls.endpoint = f"http://{host}:{port}"
-
-    def setUp(self):
-        self.client_of_s3 = boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            region_name="us-east-1",
-        )
-        self.addCleanup(self.client_of_s3.close)
-        self.client_of_s3.create_bucket(Bucket=BUCKET)
-        storage = kept_in(self.endpoint)
-        storage.enable()
-        self.addCleanup(storage.disable)
-        self.auth = auth(alice())
-
-    def tearDown(self):
-        for name in self.stored():
-            self.client_of_s3.delete_object(Bucket=BUCKET, Key=name)
-
-    def stored(self) -> list[str]:
-        found = self.client_of_s3.list_objects_v2(Bucket=BUCKET)
-        return [entry["Key"] for entry in found.get("Contents", [])]
-
+class BucketTests(BucketTestCase):
     def send(self, content: bytes | None = None):
         body = encode_multipart(BOUNDARY, {"file": upload(content or picture())})
         return self.client.generic(
@@ -107,7 +53,7 @@ class BucketTests(TransactionTestCase):
     def test_it_says_that_the_bucket_is_away_and_changes_nothing(self):
         url = self.send().json()["avatar_url"]
         before = self.stored()
-        with kept_in(f"http://127.0.0.1:{free_port()}"):
+        with away():
             with self.assertLogs("tertulia.app", "ERROR"):
                 refused = self.send(picture((0, 0, 0)))
             with self.assertLogs("tertulia.app", "ERROR"):
@@ -133,7 +79,7 @@ class BucketTests(TransactionTestCase):
     def test_it_lets_a_person_go_while_the_bucket_is_away(self):
         self.send()
         with (
-            kept_in(f"http://127.0.0.1:{free_port()}"),
+            away(),
             self.assertLogs("tertulia.app", "WARNING"),
         ):
             User.objects.all().delete()
@@ -151,6 +97,21 @@ class BucketTests(TransactionTestCase):
         assert not default_storage.exists(name)
         with pytest.raises(FileNotFoundError):
             default_storage.open(name)
+        with pytest.raises(FileNotFoundError):
+            default_storage.size(name)
+
+    def test_it_reads_what_it_stores_in_the_thread_that_stores_it(self):
+        # Who makes an export notes that it lives while it is read.
+        threads = set()
+
+        class Watched(ContentFile):
+            def read(self, *args):
+                threads.add(get_ident())
+                return self.file.read(*args)
+
+        default_storage.save("exports/a.zip", Watched(b"x" * 20_000_000))
+
+        assert threads == {get_ident()}
 
 
 def started(code: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":
@@ -196,7 +157,7 @@ class TestConfiguration:
     def test_it_stops_with_one_line_for_another_backend(self, tmp_path):
         done = started(VAR_DIR=str(tmp_path), STORAGE_BACKEND="ftp")
 
-        assert done.stderr == "STORAGE_BACKEND must be local or s3, not 'ftp'.\n"
+        assert done.stderr == "STORAGE_BACKEND must be one of local, s3, not 'ftp'.\n"
 
     def test_it_stops_with_one_line_for_an_address_as_path(self, tmp_path):
         done = started(VAR_DIR=str(tmp_path), STATIC_URL_PREFIX="https://x.example/a")

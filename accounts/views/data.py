@@ -1,7 +1,6 @@
 """A copy of everything, and the end of an account."""
 
-from datetime import datetime
-
+from allauth.account.decorators import reauthentication_required
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import logout
@@ -20,6 +19,7 @@ from accounts.data import deletion, exports
 from accounts.data.downloads import download_of
 from accounts.errors import LastAdmin, RateLimited, StorageUnavailable
 from accounts.forms import DeletionForm
+from accounts.models import User
 
 
 @login_required
@@ -50,22 +50,27 @@ def download_export(request: HttpRequest) -> HttpResponseBase:
         return redirect("account_data")
 
 
+def _has_no_password(request: HttpRequest) -> bool:
+    return not signed_in(request).has_usable_password()
+
+
 @sensitive_post_parameters("password")
 @login_required
 @never_cache
 @require_POST
+@reauthentication_required(enabled=_has_no_password)
 def delete_account(request: HttpRequest) -> HttpResponse:
     form = DeletionForm(request, request.POST)
     user = signed_in(request)
 
     if form.is_valid():
         try:
-            delete_at = deletion.ask(user)
+            deletion.ask(user)
         except LastAdmin as refusal:
             form.add_error(None, str(refusal.detail))
         else:
             logout(request)
-            messages.success(request, _farewell(delete_at))
+            messages.success(request, _farewell(user))
             return redirect("account_login")
 
     return _page(request, form, status=422)
@@ -89,10 +94,10 @@ def _page(request: HttpRequest, form: DeletionForm, status: int = 200) -> HttpRe
     )
 
 
-def _farewell(delete_at: datetime | None) -> str:
-    if delete_at is None:
-        return _("Your account is deleted.")
+def _farewell(user: User) -> str:
+    if deletion.is_final(user):
+        return _("You are signed out for good, and your account is being deleted.")
     return _(
         "You are signed out. Your account will be deleted on %(date)s; "
         "sign in before then to keep it."
-    ) % {"date": date_format(timezone.localdate(delete_at))}
+    ) % {"date": date_format(timezone.localdate(user.delete_at))}

@@ -27,6 +27,14 @@ def set_password(request: HttpRequest) -> HttpResponse:
     return allauth.password_set(request)
 
 
+@never_cache
+def reset_password(request: HttpRequest, uidb36: str, key: str) -> HttpResponse:
+    try:
+        return allauth.password_reset_from_key(request, uidb36=uidb36, key=key)
+    except PasswordChangeClosed:
+        return _refused(request)
+
+
 def _refused(request: HttpRequest) -> HttpResponse:
     refusal = PasswordChangeClosed()
     return render(

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import translation
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -85,10 +85,12 @@ def choose_theme(request: HttpRequest) -> HttpResponse:
     """Keep the choice of light in a cookie, which scripts of ours write as well."""
     theme = request.POST.get("theme")
     back = request.POST.get("next", "")
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
+    is_ours = url_has_allowed_host_and_scheme(back, allowed_hosts=None)
+    if not (back.startswith("/") and is_ours):
         back = "/"
 
-    response = redirect(back)
+    # No `redirect`, which would take a word for the name of a view.
+    response: HttpResponse = HttpResponseRedirect(back)
     if theme in THEMES:
         response.set_cookie(
             "theme", theme, max_age=YEAR, secure=settings.IS_HTTPS, samesite="Lax"

@@ -35,6 +35,7 @@ def security(request: HttpRequest) -> HttpResponse:
             "is_required": second_factor.is_required(user),
             "totp": one_of.get(Type.TOTP),
             "passkeys": [one for one in found if one.type == Type.WEBAUTHN],
-            "codes_left": len(codes.wrap().get_unused_codes()) if codes else 0,
+            "codes_left": second_factor.left_of(codes),
+            "are_codes_unseen": codes is not None and "seed" in codes.data,
         },
     )

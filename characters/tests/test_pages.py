@@ -102,6 +102,17 @@ class CharacterTests(TestCase):
         self.assertContains(page, 'href="/settings/profile"')
         self.assertNotContains(page, "/characters/vera/start")
 
+    def test_it_tells_who_is_too_young_and_of_no_birthdate_to_add(self):
+        make_character("vera", rating="adult")
+        self.client.force_login(alice(profile={"birthdate": date(2016, 5, 17)}))
+
+        page = self.client.get("/characters/vera")
+
+        self.assertContains(page, "Vera is for adults, and by your birthdate")
+        self.assertNotContains(page, "Add a birthdate")
+        self.assertNotContains(page, "Go to your profile")
+        self.assertNotContains(page, "/characters/vera/start")
+
     def test_it_lets_adults_begin(self):
         make_character("vera", rating="adult")
         self.client.force_login(alice(profile=ADULT))
@@ -140,7 +151,6 @@ class PolicyTests(TestCase):
         "/settings/language",
         "/settings/data",
         "/accounts/logout/",
-        "/accounts/email/",
     )
 
     def test_no_page_has_script_or_style_inside(self):

@@ -1,6 +1,7 @@
 """Who may do what: three defaults, and the exceptions with a reason each.
 
-The tests of `test_authorization.py` ask every operation and page for it.
+The tests of `test_authorization.py` and `test_authorization_pages.py` ask every
+operation and page for it.
 """
 
 from enum import Enum
@@ -92,6 +93,10 @@ PAGES: Exceptions = {
         Access.EVERYBODY,
         "the key from the mail is the right to be here",
     ),
+    r"^accounts/password/reset/key/(?P<uidb36>[0-9A-Za-z]+)-(?P<key>.+)/$": (
+        Access.EVERYBODY,
+        "the key from the mail is the right to be here",
+    ),
     "accounts/2fa/webauthn/keys/<int:pk>/remove/": (
         Access.SIGNED_IN,
         "asks for the password first, and then looks among one's own keys",
@@ -117,4 +122,36 @@ TURNED_AWAY = {
     "accounts/2fa/recovery-codes/": "there is no second factor yet",
     "accounts/2fa/recovery-codes/download/": "there is no second factor yet",
     "accounts/2fa/totp/deactivate/": "there is no second factor yet",
+}
+
+#: Operations that are open to who has to set up a second factor first.
+BEFORE_SECOND_FACTOR = {
+    "GET /me": "clients ask who they are, first of all",
+    "PATCH /me": "the same address",
+    "DELETE /me": "leaving is open to everybody",
+    "GET /me/totp": "says what is missing",
+    "POST /me/totp": "sets it up",
+    "POST /me/totp/confirm": "sets it up",
+    "POST /me/totp/recovery-codes": "sets it up",
+    "DELETE /me/totp": "there is nothing to remove, and it says so",
+}
+
+#: Operations that refuse a token of another service.
+NEEDS_SESSION = {
+    "POST /auth/ws-ticket": "a ticket stands for a session",
+}
+
+#: Beginnings of pages that are open to who has to set up a second factor first.
+PAGES_BEFORE_SECOND_FACTOR = {
+    "accounts/2fa/": "sets it up",
+    "accounts/reauthenticate/": "the password is asked for before it is set up",
+    "accounts/logout/": "leaving is open to everybody",
+    "admin/logout/": "leaving is open to everybody",
+    "settings/security": "says what is missing",
+    "settings/language": "one has to understand what is asked",
+    "i18n/": "one has to understand what is asked",
+    "theme": "kept in a cookie, of whoever",
+    "setup/second-factor": "who followed the link sets it up there",
+    "^media/": "the name, which nobody can guess, is the right to see it",
+    "health": "asked by what watches over the process",
 }

@@ -20,6 +20,8 @@ SIGNED_OUT = (
     "/accounts/signup/",
     "/accounts/password/reset/",
     "/accounts/password/reset/done/",
+    "/accounts/confirm-email/",
+    "/accounts/confirm-email/a-link-of-long-ago/",
     "/nobody-sits-here",
     "/setup/a-link-of-long-ago",
 )

@@ -14,7 +14,15 @@ from django.test import override_settings
 from accounts.authentication.sessions import issue_ticket
 from accounts.models import Session
 from config.routing import websocket_urls
-from config.tests.world import FORGERIES, PEOPLE, World
+from config.tests.world import (
+    FOREIGN_FORGERIES,
+    FORGERIES,
+    KEYS,
+    PEOPLE,
+    VISITORS,
+    World,
+    configured,
+)
 from conversations.consumers import JsonConsumer, PagesConsumer
 from conversations.tests.socket_cases import SocketTestCase
 
@@ -33,13 +41,15 @@ OBJECTS = {
 #: The one command that only reads, and who may; of others they are told so.
 READING = {"follow"}
 READERS = {"owner", "supervisor", "admin"}
+#: Whose objects they are, in their own session or by a token of another service.
+OWNER = {"owner", "visiting_owner"}
 
 
 def commands_of(consumer: type[AsyncWebsocketConsumer]) -> list[str]:
     return re.findall(r'case "([^"]+)":', inspect.getsource(consumer.handle))
 
 
-@override_settings(RATELIMIT_ENABLE=False)
+@configured
 class SocketMatrix(SocketTestCase):
     @classmethod
     def setUpTestData(cls):
@@ -51,7 +61,7 @@ class SocketMatrix(SocketTestCase):
         }
 
     def token(self, actor):
-        headers = self.world.bearer(actor)
+        headers = self.world.headers(actor)
         return [(name.encode(), value.encode()) for name, value in headers.items()]
 
     def cookie(self, actor, origin=b"http://localhost"):
@@ -69,31 +79,52 @@ class SocketMatrix(SocketTestCase):
         self.assertEqual(commands, set(OBJECTS))
 
     async def test_it_opens_for_who_is_known(self):
+        for actor in (*PEOPLE, *VISITORS):
+            token = self.world.token(actor)
+            with self.subTest(actor):
+                self.assertIsNone(await self.refused_with("/ws/", self.token(actor)))
+                self.assertIsNone(
+                    await self.refused_with("/ws/", subprotocols=["bearer", token])
+                )
         for actor in PEOPLE:
-            self.assertIsNone(await self.refused_with("/ws/", self.token(actor)))
-            self.assertIsNone(
-                await self.refused_with(f"/ws/?ticket={self.tickets[actor]}")
-            )
-            self.assertIsNone(await self.refused_with("/ws/pages/", self.cookie(actor)))
+            with self.subTest(actor):
+                self.assertIsNone(
+                    await self.refused_with(f"/ws/?ticket={self.tickets[actor]}")
+                )
+                cookie = self.cookie(actor)
+                self.assertIsNone(await self.refused_with("/ws/pages/", cookie))
 
     async def test_it_opens_for_nobody_else(self):
-        for actor in ("anonymous", "deactivated", *FORGERIES):
-            token = self.token(actor)
+        for actor in (
+            *("anonymous", "deactivated", "held_back"),
+            *(*FORGERIES, *FOREIGN_FORGERIES, *KEYS),
+        ):
+            headers = self.token(actor)
             with self.subTest(actor):
-                self.assertTrue(await self.refused_with("/ws/", token))
-                value = token[0][1].decode().split()[1] if token else ""
+                self.assertTrue(await self.refused_with("/ws/", headers))
+                value = headers[0][1].decode().split()[-1] if headers else ""
                 self.assertTrue(
                     await self.refused_with("/ws/", subprotocols=["bearer", value])
                 )
-                self.assertTrue(await self.refused_with(f"/ws/?token={value}"))
                 self.assertTrue(await self.refused_with(f"/ws/?ticket={value}"))
-                # A token is no key to the socket of the pages.
-                origin = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
-                self.assertTrue(await self.refused_with("/ws/pages/", token + origin))
-        ticket = self.tickets["deactivated"]
-        self.assertTrue(await self.refused_with(f"/ws/?ticket={ticket}"))
-        dora = self.cookie("deactivated")
-        self.assertTrue(await self.refused_with("/ws/pages/", dora))
+                # Where the operator allows it, and where not.
+                for is_allowed in (True, False):
+                    with override_settings(WS_QUERY_TOKEN=is_allowed):
+                        address = f"/ws/?token={value}"
+                        self.assertTrue(await self.refused_with(address))
+        for actor in ("deactivated", "held_back"):
+            with self.subTest(actor):
+                ticket = self.tickets[actor]
+                self.assertTrue(await self.refused_with(f"/ws/?ticket={ticket}"))
+                cookie = self.cookie(actor)
+                self.assertTrue(await self.refused_with("/ws/pages/", cookie))
+
+    async def test_what_opens_the_api_opens_no_socket_of_pages(self):
+        ours = [(b"host", b"localhost"), (b"origin", b"http://localhost")]
+        for actor in (*PEOPLE, *VISITORS, *FORGERIES, *KEYS):
+            headers = self.token(actor) + ours
+            with self.subTest(actor):
+                self.assertTrue(await self.refused_with("/ws/pages/", headers))
 
     async def test_the_cookie_is_not_enough_from_another_site(self):
         for origin in (None, b"http://evil.example", b"null", b"http://localhost.evil"):
@@ -108,7 +139,7 @@ class SocketMatrix(SocketTestCase):
 
     async def test_what_is_somebody_elses_does_not_exist(self):
         for command in commands_of(JsonConsumer):
-            for actor in set(PEOPLE) - (READERS if command in READING else {"owner"}):
+            for actor in {*PEOPLE, *VISITORS} - self.admitted(command):
                 if OBJECTS[command]:
                     answer = await self.answer_to(command, actor)
                     with self.subTest(command=command, actor=actor):
@@ -119,7 +150,7 @@ class SocketMatrix(SocketTestCase):
 
     async def test_what_is_somebody_elses_does_not_exist_for_pages(self):
         for command in commands_of(PagesConsumer):
-            for actor in set(PEOPLE) - (READERS if command in READING else {"owner"}):
+            for actor in set(PEOPLE) - self.admitted(command):
                 if OBJECTS[command]:
                     headers = self.cookie(actor)
                     async with self.connected("/ws/pages/", headers) as socket:
@@ -130,6 +161,9 @@ class SocketMatrix(SocketTestCase):
                         code = "permission_denied" if is_told else "not_found"
                         self.assertIn(f'data-code="{code}"', answer)
                         self.assertNotIn("Good", answer)
+
+    def admitted(self, command):
+        return OWNER | READERS if command in READING else OWNER
 
     async def answer_to(self, command, actor):
         async with self.connected("/ws/", self.token(actor)) as socket:

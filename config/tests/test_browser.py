@@ -2,6 +2,8 @@
 
 import pytest
 
+from config.testing.server import PASSWORD
+
 
 def test_it_opens_the_first_page_without_a_complaint(page, shared_server):
     page.goto(shared_server.url)
@@ -33,6 +35,25 @@ def test_it_notices_a_request_to_another_host(page, shared_server):
 
     assert page.problems
     page.problems.clear()
+
+
+def test_nothing_that_was_typed_stays_in_the_browser_after_signing_out(
+    page, shared_server
+):
+    shared_server.sign_up("nora@example.org")
+    page.goto(f"{shared_server.url}/accounts/login/")
+    page.fill("[name=login]", "nora@example.org")
+    page.fill("[name=password]", PASSWORD)
+    page.press("[name=password]", "Enter")
+    page.wait_for_url(f"{shared_server.url}/")
+    page.evaluate("() => sessionStorage.setItem('pending:1', 'a secret')")
+    page.evaluate("() => localStorage.setItem('kept', 'a secret')")
+
+    page.goto(f"{shared_server.url}/accounts/logout/")
+    page.click("main button:not([name])")
+    page.wait_for_url(f"{shared_server.url}/")
+
+    assert page.evaluate("() => sessionStorage.length + localStorage.length") == 0
 
 
 @pytest.mark.parametrize("required", ["", "1"])

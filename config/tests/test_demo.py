@@ -6,6 +6,7 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.core.management import CommandError, call_command
@@ -111,6 +112,7 @@ class AccountTests(TestCase):
         stranger = make_user("demo-admin@demo.example", is_active=False)
         TOTP.activate(stranger, generate_totp_secret())
         ExternalIdentity.objects.create(user=stranger, issuer="x", subject="y")
+        EmailAddress.objects.create(user=stranger, email=stranger.email, primary=True)
 
         run()
 
@@ -119,6 +121,7 @@ class AccountTests(TestCase):
         assert not stranger.check_password(PASSWORD)
         assert not Authenticator.objects.exists()
         assert not ExternalIdentity.objects.exists()
+        assert not EmailAddress.objects.exists()
 
     def test_it_leaves_other_people_alone(self):
         alice = make_user("alice@example.com")

@@ -15,6 +15,10 @@ from conversations.consumers import JsonConsumer
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 API = (BASE_DIR / "docs" / "api.md").read_text()
+#: A frame of a socket, or the name of a server-sent event, written out in code.
+FRAME = r'"type": ?"([a-z.]+)"|event: ([a-z.]+)\\n'
+#: What somebody's sockets are rung for.
+RING = r'(?:ring|announce)\(\s*(?:[\w.()]+,\s*)?"([a-z.]+)"'
 
 
 def table(heading: str) -> list[list[str]]:
@@ -31,6 +35,16 @@ def names(cell: str) -> list[str]:
 def every(kind: type) -> set[type]:
     found = set(kind.__subclasses__())
     return found.union(*map(every, found)) if found else found
+
+
+#: What moves words, without its tests.
+SOURCE = "".join(
+    path.read_text()
+    for path in (BASE_DIR / "conversations").rglob("*.py")
+    if "tests" not in path.parts
+)
+
+COMMANDS = table("`type` | fields | answer |")
 
 
 class CodeTests(SimpleTestCase):
@@ -68,8 +82,8 @@ class EventTests(SimpleTestCase):
 
     ours = {
         kind.type: {field.name for field in fields(kind)}
-        for kind in vars(events).values()
-        if isinstance(kind, type) and isinstance(vars(kind).get("type"), str)
+        for kind in every(events.Event)
+        if isinstance(vars(kind).get("type"), str)
     }
 
     def test_every_event_is_documented_with_its_fields(self):
@@ -82,11 +96,24 @@ class EventTests(SimpleTestCase):
         ends = {"reply.finished", "reply.stopped", "reply.interrupted", "reply.failed"}
         self.assertEqual(set(self.documented) - set(self.ours), ends | {"error"})
 
+    def test_every_frame_that_is_written_out_is_documented(self):
+        commands = {name for row in COMMANDS for name in names(row[0] + row[2])}
+        written = {name for pair in re.findall(FRAME, SOURCE) for name in pair if name}
+        self.assertLess({"error", "pong"}, written)
+        types = {"integer"}  # of the OpenAPI document
+        self.assertEqual(written - set(self.documented) - commands - types, set())
+
+    def test_every_ring_is_heard(self):
+        handled = inspect.getsource(JsonConsumer.on_ring)
+        heard = set(re.findall(r'case "([^"]+)":', handled))
+        # A stop is for the process that writes the reply.
+        self.assertEqual(set(re.findall(RING, SOURCE)), heard | {"stop"})
+
 
 class CommandTests(SimpleTestCase):
     def test_the_commands_of_the_socket_are_documented(self):
         handled = re.findall(r'case "([^"]+)":', inspect.getsource(JsonConsumer.handle))
-        documented = [names(row[0])[0] for row in table("`type` | fields | answer |")]
+        documented = [names(row[0])[0] for row in COMMANDS]
         self.assertEqual(documented, handled)
 
 

@@ -38,7 +38,7 @@ def names_read() -> set[str]:
     sources = [BASE_DIR / "config" / name for name in ("environment.py", "settings.py")]
     code = "\n".join(path.read_text() for path in sources)
     read = re.findall(r'\benv\.\w+\(\s*"([A-Z0-9_]+)"', code)
-    return {*read, *re.findall(r'\bsecret\("([A-Z_]+)"', code)}
+    return {*read, *re.findall(r'\b(?:secret|choice|rate)\(\s*"([A-Z_]+)"', code)}
 
 
 def run(environ: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
@@ -103,6 +103,7 @@ def test_every_variable_of_the_example_is_explained():
         ({"LLM_IDLE_TIMEOUT": "soon"}, "LLM_IDLE_TIMEOUT"),
         ({"JWT_ISSUERS": "https://django.example"}, "JWT_ISSUERS"),
         ({"MFA_REQUIRED_ROLES": "admin,superviser"}, "MFA_REQUIRED_ROLES"),
+        ({"EMAIL_VERIFICATION": "required"}, "EMAIL_URL"),
     ],
 )
 def test_production_refuses_with_one_line(tmp_path, change, name):
@@ -303,3 +304,68 @@ def test_it_refuses_roles_there_are_not(monkeypatch, roles):
 
     with pytest.raises(ImproperlyConfigured, match=r"^MFA_REQUIRED_ROLES.*\.$"):
         environment.required_roles()
+
+
+def test_it_lets_people_in_without_a_mail_by_default(monkeypatch):
+    monkeypatch.delenv("EMAIL_VERIFICATION", raising=False)
+
+    assert environment.email_verification() == "off"
+
+
+@pytest.mark.parametrize("value", ["on", "true", "mandatory", "optional"])
+def test_it_refuses_a_verification_there_is_not(monkeypatch, value):
+    monkeypatch.setenv("EMAIL_VERIFICATION", value)
+
+    with pytest.raises(ImproperlyConfigured, match=r"^EMAIL_VERIFICATION .*\.$"):
+        environment.email_verification()
+
+
+def test_production_verifies_addresses_only_by_mail_that_is_sent(monkeypatch):
+    monkeypatch.setenv("EMAIL_VERIFICATION", "required")
+    monkeypatch.delenv("EMAIL_URL", raising=False)
+    assert environment.email_verification() == "required"
+
+    monkeypatch.setenv("DEBUG", "false")
+
+    for url in ("", "consolemail://", "dummymail://", "filemail:///tmp/mail"):
+        monkeypatch.setenv("EMAIL_URL", url)
+        with pytest.raises(ImproperlyConfigured, match="EMAIL_URL"):
+            environment.email_verification()
+    for url in ("smtp://mail.example.org:25", "smtp+tls://me:pw@mail.example.org:587"):
+        monkeypatch.setenv("EMAIL_URL", url)
+        assert environment.email_verification() == "required"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHAT_RATE", "lots"),
+        ("CHAT_RATE", "0/m"),
+        ("JWT_ALGORITHM", "none"),
+        ("JWT_ALGORITHM", "RS256"),
+        ("LLM_PROVIDER", "olama"),
+        ("LOG_LEVEL", "LOUD"),
+        ("OPENAI_API", "completions"),
+        ("PORT", "99999"),
+        ("REGISTRATION", "close"),
+        ("STORAGE_BACKEND", "ftp"),
+    ],
+)
+def test_it_refuses_in_one_line_what_could_only_fail_later(tmp_path, name, value):
+    answer = run({**bare_environment(), "VAR_DIR": str(tmp_path), name: value}, "check")
+    assert answer.returncode != 0
+    assert name in answer.stderr
+    assert value in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("value", "known"), [("warning", "WARNING"), ("", "INFO")])
+def test_it_reads_words_in_any_case(monkeypatch, value, known):
+    monkeypatch.setenv("LOG_LEVEL", value)
+    assert environment.choice("LOG_LEVEL", "INFO", "WARNING") == known
+
+
+@pytest.mark.parametrize("value", ["30/m", "5/10m", "100/h"])
+def test_it_reads_rates(monkeypatch, value):
+    monkeypatch.setenv("CHAT_RATE", value)
+    assert environment.rate("CHAT_RATE", "30/m") == value

@@ -37,6 +37,21 @@ LEFT_OUT = {
 }
 
 
+#: Models without one, and why they hold nothing about a person.
+NOT_OF_A_PERSON = {
+    "auth.Group": "not used: the role decides",
+    "auth.Permission": "not used: the role decides",
+    "auth.Group_permissions": "not used: the role decides",
+    "contenttypes.ContentType": "the names of tables",
+    "sessions.Session": "secrets; UserSession tells whose, from where and when",
+    "accounts.Team": "its name stands in the account of its members",
+    "accounts.Plan": "its name stands in the account of its subscribers",
+    "accounts.SetupLink": "a secret for the first administrator, before anybody is",
+    "characters.Character": "of the operator, for everybody",
+    "llm.LanguageModel": "of the operator, for everybody",
+}
+
+
 def with_path_to_user() -> set[type[Model]]:
     """Return every model that belongs to a person, however indirectly."""
     found: set[type[Model]] = {User}
@@ -156,6 +171,16 @@ class ContentsTests(TestCase):
                 else:
                     self.assertIn(sign, everything)
         self.assertLessEqual(set(LEFT_OUT), with_path_to_user())
+
+    def test_every_other_model_is_known_to_hold_nothing_about_a_person(self):
+        # One that names people without a foreign key would otherwise go unnoticed.
+        others = {
+            model._meta.label
+            for model in apps.get_models(include_auto_created=True)
+            if model not in with_path_to_user()
+        }
+
+        self.assertEqual(others, set(NOT_OF_A_PERSON))
 
     def test_no_secret_is_in_it(self):
         tokens = open_session(self.alice)

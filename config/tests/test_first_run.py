@@ -84,6 +84,14 @@ class StepTests(FirstRunTestCase):
         self.assertContains(page, "/accounts/2fa/totp/activate/")
         self.assertContains(page, 'href="/setup/model"')
 
+    @override_settings(MFA_REQUIRED_ROLES=["admin"])
+    def test_it_offers_no_later_where_a_second_factor_is_required(self):
+        page = self.client.get("/setup/second-factor")
+
+        self.assertContains(page, 'href="/accounts/2fa/totp/activate/"')
+        self.assertContains(page, 'href="/accounts/2fa/webauthn/add/"')
+        self.assertNotContains(page, "/setup/model")
+
     def test_it_knows_a_second_factor_that_is_on(self):
         TOTP.activate(self.admin, generate_totp_secret())
 

@@ -155,6 +155,26 @@ def test_a_second_factor_is_set_up_on_the_way(visit: Open, server: Server):
     assert "is on" in page.get_by_role("heading", level=1).inner_text()
 
 
+def test_a_required_second_factor_comes_before_the_model(visit: Open, make_server):
+    page = visit(make_server(MFA_REQUIRED_ROLES="admin"))
+    assert not page.get_by_role("link", name="Later").is_visible()
+    page.goto("/setup/model")
+    assert page.url.endswith("/accounts/2fa/totp/activate/")
+    assert not page.get_by_role("link", name="Go on with it").is_visible()
+
+    secret = page.locator("#authenticator_secret").input_value()
+    counter = page.evaluate("() => Math.floor(Date.now() / 30000)")
+    page.locator("input[name=code]").fill(
+        format_hotp_value(hotp_value(secret, counter))
+    )
+    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("link", name="I have kept them").click()
+
+    page.wait_for_url("**/setup/model")
+    page.get_by_role("button", name="Leave it as it is").click()
+    page.wait_for_url("**/setup/ready")
+
+
 def test_the_used_link_says_so(visit: Open, open_page: Open, server: Server):
     visit(server)
 

@@ -1,16 +1,16 @@
-"""What is too large, against a real server: answered at once, and not kept."""
+"""What is too large, against a real server: answered before it is sent, not kept."""
 
 import json
 import socket
-import time
-from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
+from time import sleep
 
 import pytest
 
 from config.testing import Server
 from config.testing.server import PASSWORD
+from config.tests.operations import Operation, operations
 
 MEGABYTE = 1024 * 1024
 LOGIN = "/api/v1/auth/login"
@@ -31,6 +31,12 @@ def pieces(count: int):
     yield b'"}'
 
 
+def send_slowly(client: socket.socket, times: int) -> None:
+    for _ in range(times):
+        client.sendall(b"x" * 1000)
+        sleep(0.05)
+
+
 def assert_too_large(answer):
     assert answer.status == 413
     told = json.load(answer)
@@ -45,19 +51,23 @@ def resident(server: Server) -> int:
 
 
 @pytest.mark.parametrize("expect", ["", "Expect: 100-continue\r\n"])
-def test_a_declared_length_is_enough_to_be_refused(shared_server: Server, expect: str):
-    with socket.create_connection(("127.0.0.1", shared_server.port), 5) as client:
+@pytest.mark.parametrize("operation", [o for o in operations() if o.content], ids=str)
+def test_a_declared_length_is_enough_to_be_refused(
+    shared_server: Server, operation: Operation, expect: str
+):
+    with socket.create_connection(("127.0.0.1", shared_server.port), 30) as client:
         client.sendall(
-            f"POST {LOGIN} HTTP/1.1\r\nHost: 127.0.0.1\r\n{expect}"
-            f"Content-Type: {JSON}\r\nContent-Length: {50 * MEGABYTE}\r\n\r\n".encode()
+            f"{operation.method} {operation.address('x')} HTTP/1.1\r\n"
+            f"Host: 127.0.0.1\r\n{expect}"
+            f"Content-Type: {operation.content_type}\r\n"
+            f"Content-Length: {50 * MEGABYTE}\r\n\r\n".encode()
         )
-        begun = time.monotonic()
+        # Of the body nothing was sent: whoever waited for it would wait for ever.
         answer = client.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'"too_large"' in answer
     assert b"100 Continue" not in answer
-    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -69,12 +79,10 @@ def test_whoever_sends_it_all_is_told_why(
     if not chunked:
         headers["Content-Length"] = str(len(b"".join(pieces(50))))
 
-    begun = time.monotonic()
     connection.request("POST", LOGIN, pieces(50), headers, encode_chunked=chunked)
     answer = connection.getresponse()
 
     assert_too_large(answer)
-    assert time.monotonic() - begun < 5
     assert resident(shared_server) - before < 10 * MEGABYTE
 
 
@@ -122,9 +130,6 @@ def test_a_client_that_sends_on_for_ever_is_cut_off(
             f"Content-Length: {10**12}\r\n\r\n".encode()
         )
         assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
-        begun = time.monotonic()
-        with suppress(ConnectionError):
-            while time.monotonic() - begun < 15:
-                client.sendall(b"x" * 1000)
-                time.sleep(0.05)
-        assert time.monotonic() - begun < 10
+        # Of the terabyte it announced the server listens to no more than these bytes.
+        with pytest.raises(ConnectionError):
+            send_slowly(client, 1000)

@@ -18,7 +18,7 @@ from config.testing import Server
 from config.testing.server import PASSWORD
 from config.tests.operations import PREFIX, Operation, operations
 
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "2"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "10"))
 
 ROLES = ("worker", "admin")
 
@@ -26,11 +26,30 @@ ROLES = ("worker", "admin")
 LEFT_OUT = {
     "use_after_free": "for searches over several calls",
     "ensure_resource_availability": "for searches over several calls",
-    "ignored_auth": "test_authorization.py asks with every credential",
     "object_level_authorization": "test_authorization.py asks for everybody",
-    "negative_data_rejection": "unknown parameters are ignored; test_bodies.py and "
-    "the tests of each list send bad values",
-    "positive_data_acceptance": "what is valid may still be refused by a rule",
+}
+
+#: Operations that may refuse what their schema allows, and why.
+RULES = {
+    "DELETE /me": "asks for who one is",
+    "GET /conversations/{id}/messages": "`before` names a message of there",
+    "PATCH /me": "time zones have names, and birthdates a past",
+    "PATCH /me/avatar": "a file has to be a picture",
+    "POST /admin/teams": "no two teams have one name",
+    "POST /auth/register": "passwords have to be good ones",
+    "POST /conversations": "one of two names has to be that of a character",
+    "POST /conversations/{id}/messages": "what one replies to has to be there",
+    "POST /me/password": "passwords have to be good ones",
+    "POST /me/totp": "asks for the password",
+    "POST /me/totp/confirm": "asks for a code of the app",
+    "POST /me/totp/recovery-codes": "asks for the password",
+    "DELETE /me/totp": "asks for the password",
+}
+
+#: Operations that take what their schema does not, and why.
+LENIENT = {
+    "GET /admin/audit": "a filter that is left empty is none",
+    "GET /admin/users": "a filter that is left empty is none",
 }
 
 #: Operations that are left out, and why.
@@ -70,11 +89,12 @@ class Person:
         if path.startswith("/conversations/"):
             return conversation
         turn = self.call(
-            "POST",
-            f"/conversations/{conversation}/messages?wait=true",
-            {"content": "a"},
+            "POST", f"/conversations/{conversation}/messages", {"content": "a"}
         )
-        return turn.json()["reply"]["id"]
+        reply = turn.json()["reply"]["id"]
+        # Who talks like a person takes their time, and a stopped reply is one as well.
+        self.call("POST", f"/messages/{reply}/stop")
+        return reply
 
 
 @pytest.fixture(scope="module")
@@ -101,12 +121,26 @@ def people(server: Server) -> dict[str, Person]:
 
 @pytest.fixture(scope="module")
 def document(server: Server) -> schemathesis.BaseSchema:
-    return schemathesis.openapi.from_url(f"{server.url}{PREFIX}/openapi.json")
+    document = schemathesis.openapi.from_url(f"{server.url}{PREFIX}/openapi.json")
+    # Parameters that nobody knows are ignored, as everywhere on the web; NUL has a test
+    # of its own; and who asks is signed in, so that what is wrong is what was asked.
+    document.config.generation.update(
+        allow_extra_parameters=False, allow_x00=False, with_security_parameters=False
+    )
+    return document
 
 
-def checks() -> list:
+def checks(role: str, operation: Operation) -> list:
     load_all_checks()
-    return [check for check in CHECKS.get_all() if check.__name__ not in LEFT_OUT]
+    left_out = {*LEFT_OUT}
+    if str(operation) in RULES:
+        left_out.add("positive_data_acceptance")
+    if str(operation) in LENIENT:
+        left_out.add("negative_data_rejection")
+    if role == "admin":
+        # It takes one of two proofs away and expects the other not to be enough.
+        left_out.add("ignored_auth")
+    return [check for check in CHECKS.get_all() if check.__name__ not in left_out]
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
@@ -146,7 +180,9 @@ def test_it_answers_as_it_says(
         ):
             case.path_parameters = dict.fromkeys(case.path_parameters, own)
         case.call_and_validate(
-            base_url=person.server.url, headers=person.headers, checks=checks()
+            base_url=person.server.url,
+            headers=person.headers,
+            checks=checks(role, operation),
         )
 
     try:
@@ -156,6 +192,8 @@ def test_it_answers_as_it_says(
 
 
 def test_no_exception_is_stale():
-    assert set(UNASKED) <= {str(operation) for operation in operations()}
+    assert {*UNASKED, *RULES, *LENIENT} <= {
+        str(operation) for operation in operations()
+    }
     load_all_checks()
     assert set(LEFT_OUT) <= {check.__name__ for check in CHECKS.get_all()}

@@ -6,8 +6,10 @@ serializers here document them.
 
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
+from accounts.api.fields import TextField, TextModelSerializer
 from characters.models import Character
 from conversations.models import Conversation, Message
 
@@ -41,18 +43,18 @@ class NewConversation(serializers.Serializer[Any]):
         required=False,
         help_text="The same as `character`.",
     )
-    title = serializers.CharField(max_length=200, required=False, allow_blank=True)
+    title = TextField(max_length=200, required=False, allow_blank=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         character = attrs.pop("character_id", None) or attrs.get("character")
         if character is None:
             raise serializers.ValidationError(
-                {"character": "Name the character to talk with."}, code="required"
+                {"character": _("Name the character to talk with.")}, code="required"
             )
         return {**attrs, "character": character}
 
 
-class ConversationChanges(serializers.ModelSerializer[Conversation]):
+class ConversationChanges(TextModelSerializer):
     class Meta:
         model = Conversation
         fields = ("title", "is_pinned")
@@ -102,7 +104,7 @@ class MessageChanges(serializers.ModelSerializer[Message]):
 
 
 class NewMessage(serializers.Serializer[Any]):
-    content = serializers.CharField(trim_whitespace=False)
+    content = TextField(trim_whitespace=False)
     type = serializers.ChoiceField(Message.Type.choices, required=False)
     media_urls = serializers.ListField(
         child=serializers.URLField(max_length=2000), max_length=20, required=False
@@ -111,7 +113,7 @@ class NewMessage(serializers.Serializer[Any]):
     importance_level = serializers.ChoiceField(
         Message.Importance.choices, required=False
     )
-    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
+    client_id = TextField(max_length=64, required=False, allow_null=True)
 
 
 class TurnShape(serializers.Serializer[Any]):
@@ -124,10 +126,10 @@ class ChatRequest(serializers.Serializer[Any]):
     events, the second with plain text chunks from the user's default conversation."""
 
     conversation_id = serializers.UUIDField(required=False)
-    content = serializers.CharField(required=False, trim_whitespace=False)
-    message = serializers.CharField(required=False, trim_whitespace=False)
+    content = TextField(required=False, trim_whitespace=False)
+    message = TextField(required=False, trim_whitespace=False)
     use_context = serializers.BooleanField(required=False, default=True)
-    client_id = serializers.CharField(max_length=64, required=False, allow_null=True)
+    client_id = TextField(max_length=64, required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if "message" in attrs:
@@ -135,7 +137,7 @@ class ChatRequest(serializers.Serializer[Any]):
         for name in ("conversation_id", "content"):
             if name not in attrs:
                 raise serializers.ValidationError(
-                    {name: "Send conversation_id and content, or message."},
+                    {name: _("Send conversation_id and content, or message.")},
                     code="required",
                 )
         return attrs

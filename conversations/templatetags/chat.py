@@ -1,6 +1,5 @@
 """How conversations and messages are shown on pages."""
 
-import re
 from datetime import datetime
 
 from django import template
@@ -17,19 +16,11 @@ register = template.Library()
 
 register.filter("markdown", markdown)
 
-_MARKS = re.compile(r"[*`~]+|(?:^|(?<=\s))(?:#{1,6}|>)\s")
-
 
 @register.filter
 def heading(conversation: Conversation) -> str:
     """Return the conversation's title, or whom it is with."""
     return conversation.title or conversation.character.name
-
-
-@register.filter
-def plain(text: str) -> str:
-    """Return `text` without the marks of Markdown, for a line in a list."""
-    return _MARKS.sub("", text)
 
 
 @register.filter

@@ -13,7 +13,7 @@ from django.test import AsyncClient, TestCase, override_settings
 
 from accounts.models import User
 from accounts.tests.factories import alice, bearer
-from conversations import generations, relay, turns
+from conversations import generations, relay, turns, watch
 from conversations.events import Event, ReplyDelta
 from conversations.models import Conversation, Message
 from conversations.tests.factories import make_conversation
@@ -73,6 +73,7 @@ class ReplyTestCase(TestCase):
         # A test may end, and its event loop with it, before a reply has begun.
         generations._runs.clear()
         relay.live.clear()
+        watch._listeners.clear()
 
     async def open(self, content: str = "Hello", **fields: Any) -> Turn:
         """Open a turn and begin to write its reply."""

@@ -12,7 +12,6 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.factories import bearer
-from conversations import sockets
 from conversations.tests.cases import PATIENCE, ReplyTestCase
 
 Headers = list[tuple[bytes, bytes]]
@@ -57,10 +56,6 @@ class SocketTestCase(ReplyTestCase):
         patch = mock.patch("channels.db.close_old_connections")
         patch.start()
         self.addCleanup(patch.stop)
-
-    def tearDown(self) -> None:
-        super().tearDown()
-        sockets._sockets.clear()
 
     @asynccontextmanager
     async def connected(self, path="/ws/", headers: Headers = (), subprotocols=None):

@@ -159,6 +159,19 @@ class WritingTests(TeamTestCase):
         assert script.requests == []
         assert self.rows() == before
 
+    def test_nobody_reaches_a_message_through_a_conversation_of_their_own(self):
+        mine = make_conversation(self.charlie)
+        path = f"/conversations/{mine.pk}/messages"
+        quoting = {"content": "Hello", "reply_to_id": str(self.reply.pk)}
+        with scripted("never") as script:
+            quoted = self.call(self.charlie, "POST", path, quoting)
+            before = self.call(self.charlie, "GET", f"{path}?before={self.reply.pk}")
+
+        for refused in (quoted, before):
+            assert refused.status_code == 400
+            assert b"Good evening" not in refused.content
+        assert script.requests == []
+
     def test_pages_change_nothing_either(self):
         before = self.rows()
         reply = [f"/m/{self.reply.pk}/{n}" for n in ("stop", "continue", "regenerate")]

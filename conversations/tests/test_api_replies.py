@@ -88,6 +88,20 @@ class SendTests(ReplyApiTestCase):
         assert turn["reply"]["finish_reason"] == "stop"
         assert turn["reply"]["error"] is None
 
+    async def test_what_was_said_is_read_when_its_reply_has_ended(self):
+        path = f"{self.path}?wait=true"
+        with scripted(*TEXTS):
+            turn = await self.json("POST", path, {"content": "Hello"})
+        with (
+            scripted(fail_with=ProviderError("provider_busy")),
+            self.assertLogs("tertulia.app", "WARNING"),
+        ):
+            failed = await self.json("POST", path, {"content": "Hello?"})
+
+        for said in (turn["message"], failed["message"]):
+            assert said["status"] == "read"
+            assert said == await self.json("GET", f"/messages/{said['id']}")
+
     async def test_it_says_how_a_reply_failed(self):
         with (
             scripted(fail_with=ProviderError("provider_auth", "key sk-123")),
@@ -103,7 +117,10 @@ class SendTests(ReplyApiTestCase):
 
     async def test_it_keeps_a_long_wait_open(self):
         gate = asyncio.Event()
-        with mock.patch.object(streams, "KEEP_ALIVE", 0.01), scripted(gate=gate):
+        with (
+            mock.patch.multiple(streams, BEAT=0.005, KEEP_ALIVE=0.01),
+            scripted(gate=gate),
+        ):
             response = await self.call(
                 "POST", f"{self.path}?wait=true", {"content": "Hello"}
             )

@@ -108,7 +108,10 @@ class ChatStreamTests(ReplyApiTestCase):
 
     async def test_it_sends_comments_while_nothing_comes(self):
         gate = asyncio.Event()
-        with mock.patch.object(streams, "KEEP_ALIVE", 0.01), scripted("x", gate=gate):
+        with (
+            mock.patch.multiple(streams, BEAT=0.005, KEEP_ALIVE=0.01),
+            scripted("x", gate=gate),
+        ):
             response = await self.call("POST", "/chat/stream", self.body())
             asyncio.get_running_loop().call_later(0.05, gate.set)
             body = await read(response)
@@ -159,7 +162,7 @@ class FollowTests(ReplyApiTestCase):
 
     async def test_it_refuses_an_odd_number(self):
         reply = await self.make_reply()
-        for after in ("x", "-1", "1.5", "٣", "%00"):
+        for after in ("x", "-1", "1.5", "٣"):
             response = await self.call(
                 "GET", f"/messages/{reply.pk}/stream?after={after}"
             )

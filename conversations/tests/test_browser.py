@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from config.testing import Server
+from conversations.tests.clients import Person
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,6 +38,9 @@ def sit_down(open_page: Open) -> Open:
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_label("Display name").fill("Alice")
         page.get_by_role("button", name="Make the account").click()
+        page.wait_for_url("**/accounts/login/")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
         page.get_by_role("button", name="Talk with Tertulia").click()
         is_scripted = options.get("java_script_enabled", True)
         page.wait_for_selector("#talk[data-ready]" if is_scripted else "#composer")
@@ -205,6 +209,141 @@ def test_it_polls_where_no_socket_gets_through(sit_down: Open, server: Server):
     wait_until(page, "complete", timeout=40_000)
     assert messages(page).count() == 3
     assert page.locator("#connection").is_hidden()
+
+
+def without_socket(page: "Page") -> None:
+    """Let no socket through, and wait until the page knows that it alone is missing."""
+    page.route_web_socket("**/ws/pages/", lambda socket: socket.close())
+    with page.expect_response(lambda answer: answer.request.method == "HEAD"):
+        page.reload()
+
+
+def expect_refusals(page: "Page") -> None:
+    """Forget what Chromium notes of answers that are no success."""
+    page.problems[:] = [  # type: ignore[attr-defined]
+        problem
+        for problem in page.problems  # type: ignore[attr-defined]
+        if "Failed to load resource" not in problem
+    ]
+
+
+def test_a_token_that_was_changed_in_another_tab_is_fetched_anew(
+    sit_down: Open, serve: Serve
+):
+    page = sit_down(serve(words=5, rate=200))
+    without_socket(page)
+    # As signing in again does.
+    page.context.clear_cookies(name="csrf")
+    page.context.new_page().goto("/accounts/password/change/")
+
+    say(page, "Still here")
+
+    wait_until(page, "complete")
+    say(page, "And now")
+    page.wait_for_selector('[data-role="user"]:not(.pending) >> text=And now')
+    wait_until(page, "complete")
+    assert messages(page, ".pending").count() == 0
+    assert messages(page, '[data-role="user"]').count() == 2
+    assert page.locator("#composer-error").inner_text() == ""
+    expect_refusals(page)
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+def test_what_is_answered_by_another_page_comes_back_into_the_composer(
+    sit_down: Open, serve: Serve, status: int
+):
+    page = sit_down(serve(words=5, rate=200))
+    without_socket(page)
+    lost = "<!doctype html><html><body><h1>Lost</h1></body></html>"
+    page.route(
+        "**/messages",
+        lambda route: route.fulfill(status=status, body=lost, content_type="text/html"),
+    )
+
+    say(page, "Keep me")
+
+    page.wait_for_selector("#composer-error p")
+    assert "not sent" in page.locator("#composer-error").inner_text()
+    assert page.get_by_label("Message to").input_value() == "Keep me"
+    assert messages(page, ".pending").count() == 0
+    assert "Lost" not in page.locator("body").inner_text()
+
+    page.unroute("**/messages")
+    page.get_by_label("Message to").press("Enter")
+
+    wait_until(page, "complete")
+    assert messages(page, '[data-role="user"]').all_inner_texts() == ["You\n\nKeep me"]
+    expect_refusals(page)
+
+
+def test_what_was_stored_before_the_answer_broke_is_not_sent_again(
+    sit_down: Open, serve: Serve
+):
+    page = sit_down(serve(words=5, rate=200))
+    without_socket(page)
+
+    def break_answer(route):
+        route.fetch()
+        route.fulfill(status=500, body="<!doctype html>", content_type="text/html")
+
+    page.route("**/messages", break_answer)
+
+    say(page, "Only once")
+
+    page.wait_for_selector('[data-role="user"]:not(.pending) >> text=Only once')
+    wait_until(page, "complete")
+    assert page.get_by_label("Message to").input_value() == ""
+    assert messages(page, '[data-role="user"]').count() == 1
+    expect_refusals(page)
+
+
+def test_what_met_a_server_that_was_away_is_sent_again_without_a_socket(
+    sit_down: Open, serve: Serve
+):
+    page = sit_down(serve(words=5, rate=200))
+    without_socket(page)
+    page.route("**/messages", lambda route: route.fulfill(status=503), times=1)
+
+    say(page, "Once more")
+
+    wait_until(page, "complete")
+    assert messages(page, '[data-role="user"]').all_inner_texts() == [
+        "You\n\nOnce more"
+    ]
+    expect_refusals(page)
+
+
+@pytest.mark.parametrize("is_scripted", [True, False])
+def test_who_reads_somebody_elses_conversation_sees_the_reply_grow(
+    sit_down: Open, server: Server, is_scripted: bool
+):
+    page = sit_down(server)
+    ada = Person.sign_up(server, "ada@example.com")
+    ada.close()
+    server.shell(
+        "from accounts.models import User\n"
+        "User.objects.filter(email='ada@example.com').update(role='admin')"
+    )
+    reader = page.context.browser.new_context(
+        base_url=server.url, java_script_enabled=is_scripted
+    ).new_page()
+    reader.goto("/accounts/login/")
+    reader.get_by_label("Email").fill("ada@example.com")
+    reader.get_by_label("Password").fill(PASSWORD)
+    reader.get_by_role("button", name="Sign in", exact=True).click()
+    say(page)
+    wait_until(page, "streaming")
+
+    reader.goto(page.url)
+
+    assert reply(reader).get_attribute("data-status") == "streaming"
+    loads: list[str] = []
+    reader.on("load", lambda loaded: loads.append(loaded.url))
+    wait_until(reader, "complete")
+    wait_until(page, "complete")
+    assert words(reader) == words(page)
+    assert bool(loads) is not is_scripted
+    reader.context.close()
 
 
 def test_it_works_without_any_script(sit_down: Open, server: Server):

@@ -57,6 +57,27 @@ def test_it_shows_all_to_those_who_come_to_another_process(pair, sign_up, storyt
     assert len(storyteller.prompts) == 1
 
 
+@pytest.mark.postgres
+def test_what_goes_on_elsewhere_is_heard_as_it_is_written(serve, sign_up):
+    redis = os.environ["REDIS_URL"]
+    server = serve(words=400, REDIS_URL=redis)
+    other = serve(REDIS_URL=redis, DATABASE_URL=server.environment["DATABASE_URL"])
+    alice = sign_up(server)
+    with alice.socket() as socket:
+        socket.say(alice.open_conversation())
+        heard = Heard().take_until(400, socket.replies())
+        alice.post(f"/messages/{heard.message_id}/stop")
+        heard.take_all(socket.replies(heard.message_id))
+
+    alice.post(f"/messages/{heard.message_id}/continue")
+    with alice.at(other).follow(heard.message_id, heard.seq) as stream:
+        events = list(stream.events)
+
+    assert alice.ended(heard.message_id)["content"] == story(400)
+    # The database has something new once a second.
+    assert len(events) > 20
+
+
 def _assert_followers_hear_all(alice: Person, heard: Heard, text: str) -> None:
     reply = heard.message_id
     with (

@@ -50,7 +50,8 @@ def test_it_closes_sockets_of_a_user_who_is_deactivated(serve, sign_up, storytel
 
         server.shell(
             "from accounts.models import User\n"
-            "User.objects.get(email='alice@example.com').set_active(False)"
+            "from accounts.tests.factories import change\n"
+            "change(User.objects.get(email='alice@example.com'), is_active=False)"
         )
 
         assert socket.wait_for_close(CLOSES_WITHIN) == UNAUTHENTICATED
@@ -95,8 +96,9 @@ def test_it_ends_sessions_that_another_process_was_told_to_end(pair, sign_up):
         leaving.elsewhere.http.request("DELETE", "/me", json={"password": PASSWORD})
         other.shell(
             "from accounts.models import User\n"
-            "User.objects.get(email='active@example.com').set_active(False)\n"
-            "User.objects.get(email='role@example.com').set_role('supervisor')"
+            "from accounts.tests.factories import change\n"
+            "change(User.objects.get(email='active@example.com'), is_active=False)\n"
+            "change(User.objects.get(email='role@example.com'), role='supervisor')"
         )
         told = time.monotonic()
         for how, person in everybody.items():

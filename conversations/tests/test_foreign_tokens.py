@@ -9,7 +9,7 @@ from django.test import override_settings
 from accounts.models import ExternalIdentity, User
 from accounts.tests.key_server import KeyServer, SigningKey, claims, issuer
 from accounts.tests.test_issuers import shared
-from conversations import sockets
+from conversations import watch
 from conversations.tests.socket_cases import SocketTestCase
 from llm.testing import scripted
 
@@ -22,7 +22,7 @@ def headers(**changes):
 class ForeignSocketTests(SocketTestCase):
     def setUp(self):
         super().setUp()
-        self.enterContext(mock.patch.object(sockets, "WATCH_SECONDS", 0.02))
+        self.enterContext(mock.patch.object(watch, "WATCH_SECONDS", 0.02))
 
     async def send(self, socket):
         await socket.command(
@@ -63,7 +63,7 @@ class ForeignSocketTests(SocketTestCase):
             assert await socket.closed_with() == 4401
 
     async def test_it_checks_before_every_command(self):
-        with mock.patch.object(sockets, "WATCH_SECONDS", 60):
+        with mock.patch.object(watch, "WATCH_SECONDS", 60):
             async with self.connected("/ws/", headers()) as socket:
                 await User.objects.aupdate(is_active=False)
                 await self.send(socket)

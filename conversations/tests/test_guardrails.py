@@ -145,6 +145,12 @@ def test_it_looks_at_the_end_of_a_reply_too():
     assert reply.feed("", is_last=True)
 
 
+def test_it_looks_across_the_seam_of_a_reply_that_goes_on():
+    reply = ReplyCheck("Nothing. " * 100 + "It was a child")
+
+    assert reply.feed(" who was naked", is_last=True)
+
+
 def test_it_lets_a_long_harmless_reply_pass():
     reply = ReplyCheck()
 

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from accounts.tests.factories import bob, charlie
-from conversations import generations, lifecycle, relay, turns
+from conversations import generations, lifecycle, relay, sockets, turns
 from conversations.models import Conversation, Message
 from conversations.tests.cases import until
 from conversations.tests.factories import (
@@ -60,6 +60,16 @@ class JsonSocketTestCase(SocketTestCase):
 
 
 class SendTests(JsonSocketTestCase):
+    async def test_it_shows_one_s_own_reply_however_many_are_followed(self):
+        reply = await self.reply()
+        with scripted(*TEXTS), mock.patch.object(sockets, "MAX_FOLLOWED", 0):
+            async with self.socket() as socket:
+                await self.send(socket)
+                assert text_in(await socket.until_end()) == "".join(TEXTS)
+
+                await socket.command("follow", message_id=str(reply.pk))
+                assert (await socket.next())["code"] == "malformed"
+
     async def test_it_acknowledges_and_tells_the_reply(self):
         with scripted(*TEXTS, delay=0.005):
             async with self.socket() as socket:
@@ -304,16 +314,25 @@ class RingTests(JsonSocketTestCase):
 
     async def test_it_tells_of_changed_and_deleted_objects(self):
         message = await sync_to_async(say)(self.conversation)
+        conversation_id = str(self.conversation.pk)
         async with self.socket() as socket:
             await sync_to_async(generations.announce)(self.conversation)
             updated = await socket.next()
             await sync_to_async(lifecycle.delete_message)(self.user, message.pk)
             deleted = await socket.next()
+            shortened = await socket.next()
+            await sync_to_async(lifecycle.delete)(self.conversation)
+            gone = await socket.next()
 
         assert updated["type"] == "conversation.updated"
-        assert updated["conversation"]["id"] == str(self.conversation.pk)
+        assert updated["conversation"]["id"] == conversation_id
         assert deleted["type"] == "message.deleted"
         assert deleted["message_id"] == str(message.pk)
+        assert shortened["type"] == "conversation.updated"
+        assert gone == {
+            "type": "conversation.deleted",
+            "conversation_id": conversation_id,
+        }
 
     async def test_it_survives_what_it_has_nothing_to_say_of(self):
         reply = await sync_to_async(answer)(self.conversation, "", "streaming")
@@ -332,7 +351,6 @@ class RingTests(JsonSocketTestCase):
                 reply=str(uuid.uuid4()),
                 after=0,
             )
-            await sync_to_async(lifecycle.delete)(self.conversation)
             assert await socket.hears_nothing()
             await self.assert_usable(socket)
 

@@ -1,12 +1,13 @@
 """The pages of conversations, as somebody without any script uses them."""
 
 import uuid
+from datetime import date
 from unittest import mock
 
 from django.test import TestCase, override_settings
 from django.urls import reverse
 
-from accounts.tests.factories import alice, charlie
+from accounts.tests.factories import ada, alice, charlie
 from conversations import turns
 from conversations.fragments import SHOWN
 from conversations.models import Conversation, Message
@@ -85,6 +86,16 @@ class StartTests(PageTestCase):
         self.assertContains(page, "for adults", status_code=403)
         self.assertContains(page, 'href="/settings/profile"', status_code=403)
         assert not self.user.conversations.filter(character="vera").exists()
+
+    def test_who_is_too_young_is_not_asked_for_a_birthdate(self):
+        make_adult_character("vera")
+        self.user.profile.edit(birthdate=date(2016, 5, 17))
+
+        page = self.start()
+
+        self.assertContains(page, "by your birthdate", status_code=403)
+        self.assertNotContains(page, "Add a birthdate", status_code=403)
+        self.assertNotContains(page, "Go to your profile", status_code=403)
 
     def test_it_sends_strangers_to_sign_in_and_back_to_the_character(self):
         make_character("vera")
@@ -270,6 +281,19 @@ class ConversationTests(PageTestCase):
         self.assertContains(page, '<noscript><meta http-equiv="refresh" content="2">')
         self.assertContains(page, "So far")
         self.assertContains(page, "/stop")
+
+    def test_whose_conversation_it_is_not_looks_again_too_and_without_script_alone(
+        self,
+    ):
+        say(self.conversation)
+        reply = answer(self.conversation, "So far", status="streaming")
+        self.client.force_login(ada())
+
+        page = self.client.get(self.page)
+
+        self.assertContains(page, "http-equiv", count=1)
+        self.assertContains(page, '<noscript><meta http-equiv="refresh" content="5">')
+        self.assertContains(page, f'data-poll="/m/{reply.pk}"')
 
     def test_it_rests_when_none_is(self):
         say(self.conversation)

@@ -99,6 +99,16 @@ def test_it_never_cuts_the_system_prompt(context_tokens):
     assert prompt.request.messages[0] == whole
 
 
+def test_a_model_that_may_fill_its_context_reads_a_history_all_the_same():
+    prompt = build(
+        said("one", "two", "three"),
+        choice=choice(context_tokens=2048, max_output_tokens=2048),
+        max_output_tokens=2048,
+    )
+
+    assert texts(prompt) == ["one", "two", "three"]
+
+
 def test_it_keeps_what_is_answered_whatever_its_size():
     prompt = build(said("old", "older", "x" * 20_000))
 

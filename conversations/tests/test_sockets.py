@@ -9,12 +9,14 @@ from django.contrib.sessions.models import Session as BrowserSession
 from django.db import OperationalError
 from django.test import override_settings
 from django.utils import timezone
+from django.utils.translation import get_language
 
 from accounts.authentication import sessions
 from accounts.authentication.bearer import session_of
-from accounts.models import Session, SocketTicket
-from accounts.tests.factories import bearer, bob
-from conversations import sockets
+from accounts.errors import Refusal
+from accounts.models import Profile, Session, SocketTicket
+from accounts.tests.factories import bearer, bob, change
+from conversations import watch
 from conversations.tests.socket_cases import (
     Connected,
     SocketTestCase,
@@ -142,7 +144,7 @@ class PageHandshakeTests(SocketTestCase):
 class EndTests(SocketTestCase):
     def setUp(self):
         super().setUp()
-        patch = mock.patch.object(sockets, "WATCH_SECONDS", 0.02)
+        patch = mock.patch.object(watch, "WATCH_SECONDS", 0.02)
         patch.start()
         self.addCleanup(patch.stop)
 
@@ -156,7 +158,7 @@ class EndTests(SocketTestCase):
     async def test_it_closes_when_the_user_is_deactivated(self):
         headers = await make_headers(self.user)
         async with self.connected("/ws/", headers) as socket:
-            await sync_to_async(self.user.set_active)(False)
+            await sync_to_async(change)(self.user, is_active=False)
 
             assert await socket.closed_with() == 4401
 
@@ -187,7 +189,7 @@ class EndTests(SocketTestCase):
 
     async def test_it_checks_before_every_command(self):
         headers = await make_headers(self.user)
-        with mock.patch.object(sockets, "WATCH_SECONDS", 60):
+        with mock.patch.object(watch, "WATCH_SECONDS", 60):
             async with self.connected("/ws/", headers) as socket:
                 await Session.objects.aupdate(revoked_at=sessions.timezone.now())
                 await socket.command(
@@ -202,7 +204,7 @@ class EndTests(SocketTestCase):
 
     async def test_it_goes_on_while_the_database_is_away(self):
         headers = await make_headers(self.user)
-        with mock.patch.object(sockets, "_live", side_effect=OperationalError):
+        with mock.patch.object(watch, "_live", side_effect=OperationalError):
             async with self.connected("/ws/", headers) as socket:
                 assert await socket.hears_nothing()
                 await socket.command("ping")
@@ -215,7 +217,7 @@ class EndTests(SocketTestCase):
         await Session.objects.aupdate(last_seen_at=long_ago)
         await UserSession.objects.aupdate(last_seen_at=long_ago)
 
-        with mock.patch.object(sockets, "NOTE_SECONDS", 0):
+        with mock.patch.object(watch, "NOTE_SECONDS", 0):
             async with (
                 self.connected("/ws/", headers),
                 self.connected("/ws/pages/", cookie) as socket,
@@ -227,5 +229,38 @@ class EndTests(SocketTestCase):
 
     async def test_it_forgets_a_socket_that_left(self):
         async with self.connected("/ws/", await make_headers(self.user)):
-            assert len(sockets._sockets) == 1
-        assert not sockets._sockets
+            assert len(watch._listeners) == 1
+        assert not watch._listeners
+
+
+class FaultTests(SocketTestCase):
+    async def test_a_fault_of_ours_closes_the_socket_and_clears_it_away(self):
+        headers = await make_headers(self.user)
+        with mock.patch("conversations.turns.locked", side_effect=ZeroDivisionError):
+            async with self.connected("/ws/", headers) as socket:
+                await socket.command(
+                    "message.send",
+                    conversation_id=str(self.conversation.pk),
+                    content="Hello",
+                )
+                with self.assertLogs("tertulia.app", "ERROR"):
+                    assert await socket.closed_with() == 1011
+        assert self.user.pk not in {one.user.pk for one in watch._listeners}
+
+
+class LanguageTests(SocketTestCase):
+    async def test_a_refusal_speaks_the_language_of_the_profile(self):
+        await Profile.objects.filter(user=self.user).aupdate(language="es")
+        headers = await make_headers(self.user)
+        async with self.connected("/ws/", headers) as socket:
+            with mock.patch("conversations.turns.locked", side_effect=_telling):
+                await socket.command(
+                    "message.send",
+                    conversation_id=str(self.conversation.pk),
+                    content="Hello",
+                )
+                assert (await socket.next())["detail"] == "es"
+
+
+def _telling(*args):
+    raise Refusal(get_language())

@@ -1,6 +1,7 @@
 """Opening a turn: what is stored, what is refused, and what a refusal leaves."""
 
 import uuid
+from datetime import date
 from unittest import mock
 
 from django.conf import settings
@@ -21,7 +22,7 @@ from conversations.tests.factories import (
     make_conversation,
     say,
 )
-from llm.models import DailyUsage
+from llm.models import DailyUsage, LanguageModel
 from llm.tokens import estimate_tokens
 
 
@@ -103,6 +104,17 @@ class OpenTests(TurnTestCase):
         assert turn.reply.generation.reserved_units == units
         assert DailyUsage.objects.get().reserved == units
 
+    def test_it_reserves_as_much_as_the_model_may_write(self):
+        self.conversation.model = LanguageModel.objects.create(
+            provider="demo", name="long", max_output_tokens=5000, context_tokens=9000
+        )
+        self.conversation.save()
+
+        turn = self.open("Hello there")
+
+        units = estimate_tokens("Hello there") + 5000
+        assert turn.reply.generation.reserved_units == units
+
     def test_it_hands_over_the_history(self):
         asked, said = say(self.conversation, "One"), answer(self.conversation, "Two")
 
@@ -183,6 +195,18 @@ class RefusalTests(TurnTestCase):
             errors.AgeRestricted, self.open, conversation=adult
         )
         assert (refusal.status, refusal.code) == (403, "age_restricted")
+
+    def test_it_asks_nobody_for_a_birthdate_who_has_one(self):
+        adult = make_conversation(self.user, make_adult_character())
+        unknown = self.assert_refused(
+            errors.AgeRestricted, self.open, conversation=adult
+        )
+        self.user.profile.edit(birthdate=date(2016, 5, 17))
+
+        young = self.assert_refused(errors.AgeRestricted, self.open, conversation=adult)
+
+        assert "Add a birthdate" in unknown.detail
+        assert "by your birthdate" in young.detail
 
     def test_it_refuses_content_that_is_never_allowed(self):
         with self.assertLogs("tertulia.audit", "INFO") as logs:
@@ -292,6 +316,14 @@ class ClientIdTests(TurnTestCase):
     def test_it_refuses_when_the_reply_was_deleted(self):
         first = self.open("Hello", client_id="one")
         first.reply.delete()
+
+        self.assert_refused(errors.ClientIdReused, self.open, "Hello", client_id="one")
+
+    def test_it_takes_no_message_for_the_reply_that_was_deleted(self):
+        first = self.open("Hello", client_id="one")
+        Message.objects.filter(pk=first.reply.pk).update(status="complete")
+        lifecycle.delete_message(self.user, first.reply.pk)
+        self.open("And now?")
 
         self.assert_refused(errors.ClientIdReused, self.open, "Hello", client_id="one")
 

@@ -5,6 +5,7 @@ import uuid
 from accounts.tests.factories import charlie
 from conversations import errors, lifecycle, turns
 from conversations.models import Conversation, Generation, Message
+from conversations.previews import title
 from conversations.tests.factories import (
     ADULT,
     answer,
@@ -269,6 +270,32 @@ class DeleteTests(TurnTestCase):
 
         self.conversation.refresh_from_db()
         assert self.conversation.head_id == shown.pk
+
+    def test_it_shows_nothing_of_what_was_deleted(self):
+        self.conversation.title = title("My secret")
+        self.conversation.save()
+        greeting = answer(self.conversation, "Welcome")
+        said = say(self.conversation, "My secret")
+        self.conversation.last_message_preview = "A secret"
+        self.conversation.save()
+
+        lifecycle.delete_message(self.user, said.pk)
+
+        self.conversation.refresh_from_db()
+        assert self.conversation.head_id == greeting.pk
+        assert self.conversation.last_message_preview == "Welcome"
+        assert self.conversation.title == ""
+
+    def test_it_keeps_a_title_that_was_given(self):
+        self.conversation.title = "Jukeboxes"
+        self.conversation.save()
+        said = say(self.conversation, "My secret")
+
+        lifecycle.delete_message(self.user, said.pk)
+
+        self.conversation.refresh_from_db()
+        assert self.conversation.title == "Jukeboxes"
+        assert self.conversation.last_message_preview == ""
 
     def test_it_deletes_from_far_above(self):
         talk(self.conversation, turns=600)

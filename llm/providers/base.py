@@ -154,7 +154,8 @@ class RemoteProvider(BaseProvider):
                 circuit.failed()
             else:
                 circuit.succeeded()
-            logger.warning("%s/%s failed: %s", self.name, request.model, error)
+            # The cause, which may quote what somebody wrote, is logged by who asked.
+            logger.warning("%s/%s failed: %s", self.name, request.model, error.code)
             raise
         except BaseException:
             circuit.abandoned()
@@ -176,7 +177,7 @@ class RemoteProvider(BaseProvider):
                 is_worth_it = error.is_retryable and wait <= MAX_RETRY_WAIT
                 if has_begun or not retries_left or not is_worth_it:
                     raise
-                logger.info("%s/%s again: %s", self.name, request.model, error)
+                logger.info("%s/%s again: %s", self.name, request.model, error.code)
             await asyncio.sleep(wait)
 
     async def _attempt(

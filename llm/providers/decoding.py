@@ -129,8 +129,8 @@ class EventStream(Decoder):
 
 
 def is_count(value: Any) -> TypeGuard[int]:
-    """Say whether a server's number of tokens is one that can be stored."""
-    return type(value) is int and 0 <= value < 2**31
+    """Say whether a server's number of tokens is one whose sums can be stored."""
+    return type(value) is int and 0 <= value < 2**30
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -101,8 +101,8 @@ class ReservationTests(TestCase):
     def test_it_never_goes_below_nothing(self):
         reservation = self.reserve(300)
 
-        quota.refund(self.user, reservation.date, reservation.units)
-        quota.refund(self.user, reservation.date, reservation.units)
+        quota.settle(self.user, reservation.date, reservation.units, 0)
+        quota.settle(self.user, reservation.date, reservation.units, 0)
 
         assert self.row() == (0, 0)
 

@@ -71,29 +71,82 @@ function deliver(entry) {
 }
 
 async function post(entry) {
-  const body = new URLSearchParams({ content: entry.content, client_id: entry.client_id });
-  if (!await fetchAndSwap(talk.dataset.send, { method: "POST", body })) sayWaiting(entry);
+  let answer = await offer(entry);
+  if (answer === OTHER && await renew() && pending.includes(entry)) answer = await offer(entry);
+  if (answer === AWAY) sayWaiting(entry);
+  else if (answer === OTHER) giveBack(entry);
   // A socket that opened meanwhile may have looked before this was stored.
   else if (isOpen()) watch();
 }
 
+function offer(entry) {
+  const body = new URLSearchParams({ content: entry.content, client_id: entry.client_id });
+  return fetchAndSwap(talk.dataset.send, { method: "POST", body });
+}
+
+const waiting = new Set();
+
 function sayWaiting(entry) {
+  waiting.add(entry);
   bubbleOf(entry)?.querySelector(".message-state").replaceChildren(says("waiting"));
 }
 
-/** Ask for fragments and swap them in; false when the server cannot be reached. */
+/** Say that a message was not sent; `takeBack` then puts it into the composer. */
+function giveBack(entry) {
+  if (!pending.includes(entry)) return;
+  const sentence = document.createElement("p");
+  sentence.dataset.clientId = entry.client_id;
+  sentence.textContent = says("unsent");
+  errorBox.replaceChildren(sentence);
+}
+
+/** Take over the form's token and the messages of the page as the server has it now:
+    signing in elsewhere changes the one, and what was answered by an error may be among
+    the others. False where the page cannot be had. */
+async function renew() {
+  try {
+    const response = await fetch(location.pathname);
+    const page = new DOMParser().parseFromString(await response.text(), "text/html");
+    const token = page.querySelector("#talk [name=csrfmiddlewaretoken]")?.value;
+    if (!token) return false;
+    for (const input of document.querySelectorAll("[name=csrfmiddlewaretoken]")) input.value = token;
+    talk.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRFToken": token }));
+    if (isOpen()) { watch(); return true; }
+    const fragment = document.createDocumentFragment();
+    fragment.append(...page.querySelectorAll("#messages > .message"));
+    decorate(fragment);
+    place(fragment, { isWhole: true, isLive: false });
+    acknowledge();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// What became of asking for fragments: they are shown, the server cannot be reached, or
+// it answered with something else, a page of its own for an error mostly.
+const SHOWN = "shown";
+const AWAY = "away";
+const OTHER = "other";
+
+const isFragment = (response, text) =>
+  response.ok ? !/^\s*<!doctype/i.test(text) : text.startsWith("<hx-partial");
+
+/** Ask for fragments and swap them in; return what became of it. */
 async function fetchAndSwap(url, options = {}, swap = "none", target = "#composer-error") {
   const headers = { "HX-Request": "true" };
   if (options.method) headers["X-CSRFToken"] = talk.querySelector("[name=csrfmiddlewaretoken]").value;
   try {
     const response = await fetch(url, { ...options, headers });
     const elsewhere = response.headers.get("HX-Redirect");
-    if (elsewhere) location.href = elsewhere;
-    else if (response.status >= 502) return false;
-    else await htmx.swap({ sourceElement: talk, target, swap, text: await response.text() });
-    return true;
+    if (elsewhere) { location.href = elsewhere; return SHOWN; }
+    if (response.status >= 502) return AWAY;
+    const text = await response.text();
+    if (!isFragment(response, text)) return OTHER;
+    await htmx.swap({ sourceElement: talk, target, swap, text });
+    return SHOWN;
   } catch {
-    return false;
+    return AWAY;
   }
 }
 
@@ -199,6 +252,8 @@ function reconnect() {
 async function poll() {
   if (isOpen() && streaming() && Date.now() - heardAt > STALE_AFTER) return watch();
   if (isOpen() || (failures < 2 && !isPolling)) return;
+  // No socket will open to send these again.
+  if (isPolling) for (const entry of pending) if (waiting.delete(entry)) post(entry);
   for (const reply of messages.querySelectorAll("[data-poll]")) {
     await fetchAndSwap(reply.dataset.poll, {}, "outerHTML", `#${reply.id}`);
   }
@@ -463,7 +518,8 @@ if (composer) {
 if (byId("socket")) htmx.process(byId("socket"));
 const early = htmx.ext?.ws?.getRegistry().get("/ws/pages/")?.socket;
 if (early?.readyState === WebSocket.OPEN) connected(early);
-else if (!htmx.ext?.ws) {
+else if (!byId("socket") || !htmx.ext?.ws) {
+  // Somebody else's conversation has no socket.
   isPolling = true;
   pending.forEach(post);
 }

@@ -1,0 +1,78 @@
+"""What the tests of who may do what have in common: who gets through, and where."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import transaction
+from django.test import TestCase
+from django.urls import URLResolver, get_resolver
+
+from config.tests import authorization_rules as rules
+from config.tests.authorization_rules import Access
+from config.tests.world import (
+    FOREIGN_FORGERIES,
+    FORGERIES,
+    KEYS,
+    PEOPLE,
+    VISITORS,
+    World,
+    configured,
+)
+
+#: Who comes with nothing, or with something that must not count.
+NOBODY = ("anonymous", "deactivated", *FORGERIES, *FOREIGN_FORGERIES, "wrong_key")
+
+#: What lets somebody through, for each kind of access.
+ADMITTED = {
+    Access.EVERYBODY: {*PEOPLE, *VISITORS, *KEYS, "anonymous"},
+    Access.SIGNED_IN: {*PEOPLE, *VISITORS},
+    Access.OWNER: {"owner", "visiting_owner"},
+    Access.READERS: {"owner", "visiting_owner", "supervisor", "admin"},
+    Access.WRITER: {"owner", "visiting_owner"},
+    Access.ADMIN: {"admin", "operator_key"},
+}
+CLOSED = [access for access in Access if access is not Access.EVERYBODY]
+
+
+@configured
+class Matrix(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.world = World()
+
+    @contextmanager
+    def undone(self, **where):
+        """Take back what a call changed, so that the next finds the same world."""
+        with self.subTest(**where), transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+
+
+def strangers(access: Access) -> set[str]:
+    """Return who is known, and to whom this is not open."""
+    return {*PEOPLE, *VISITORS} - ADMITTED[access]
+
+
+def told_so(access: Access) -> set[str]:
+    """Return who is told that something is not theirs: who knows that it is there."""
+    known = ADMITTED[Access.READERS] if access is Access.WRITER else set()
+    return known - ADMITTED[access]
+
+
+def access_of(name: str, path: str, exceptions: rules.Exceptions) -> Access:
+    return exceptions[name][0] if name in exceptions else rules.default(path)
+
+
+def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[str]:
+    """Yield every route there is, as its patterns are written."""
+    for pattern in (resolver or get_resolver()).url_patterns:
+        here = before + str(pattern.pattern)
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern, here)
+        else:
+            yield here
+
+
+def pages() -> Iterator[str]:
+    """Yield every route outside of the API."""
+    return (route for route in routes() if not route.startswith("api/v1/"))

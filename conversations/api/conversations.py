@@ -1,0 +1,141 @@
+"""Conversations over REST."""
+
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_view,
+)
+from rest_framework import generics
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.authentication.bearer import signed_in
+from accounts.models import User
+from conversations import access, errors, generations, lifecycle
+from conversations.api import serializers as shapes
+from conversations.api.objects import (
+    NOT_YOURS,
+    NOT_YOURS_TO_CHANGE,
+    REFUSALS,
+    OwnConversations,
+)
+from conversations.models import Conversation
+from conversations.querysets import ConversationQuerySet
+from conversations.rendering import conversation_json
+from conversations.sockets import mark_read
+
+
+@extend_schema_view(
+    get=extend_schema(
+        summary="List your conversations",
+        description="With `user`, those of somebody you see: a worker of your team, or "
+        "as an administrator anybody.",
+        parameters=[OpenApiParameter("user", OpenApiTypes.UUID)],
+        responses={
+            200: shapes.ConversationShape(many=True),
+            400: REFUSALS[400],
+            **NOT_YOURS,
+        },
+    )
+)
+class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
+    def get_queryset(self) -> ConversationQuerySet:
+        user, asked = signed_in(self.request), self.request.query_params.get("user")
+        if asked is None:
+            return super().get_queryset().owned_by(user)
+        try:
+            owner = User.objects.visible_to(user).get(pk=UUID(asked))
+        except ValueError:
+            raise errors.Invalid(_("user must be the id of a user.")) from None
+        except User.DoesNotExist:
+            raise errors.NotFound from None
+        return super().get_queryset().owned_by(owner)
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.get_queryset()) or []
+        return self.get_paginated_response([conversation_json(c) for c in page])
+
+    @extend_schema(
+        summary="Open a conversation",
+        request=shapes.NewConversation,
+        responses={
+            201: shapes.ConversationShape,
+            400: REFUSALS[400],
+            401: REFUSALS[401],
+            403: REFUSALS[403],
+        },
+    )
+    def post(self, request: Request) -> Response:
+        new = shapes.NewConversation(data=request.data)
+        new.is_valid(raise_exception=True)
+        conversation = lifecycle.begin(signed_in(request), **new.validated_data)
+        return Response(conversation_json(conversation), status=201)
+
+
+class OneConversation(OwnConversations):
+    @extend_schema(
+        summary="Show a conversation",
+        responses={200: shapes.ConversationShape, **NOT_YOURS},
+    )
+    def get(self, request: Request, pk: UUID) -> Response:
+        conversation = self.get_object()
+        access.note_opening(signed_in(request), conversation)
+        return Response(conversation_json(conversation))
+
+    @extend_schema(
+        summary="Rename or pin a conversation",
+        request=shapes.ConversationChanges,
+        responses={
+            200: shapes.ConversationShape,
+            400: REFUSALS[400],
+            **NOT_YOURS_TO_CHANGE,
+        },
+    )
+    def patch(self, request: Request, pk: UUID) -> Response:
+        conversation = self.get_object()
+        changes = shapes.ConversationChanges(
+            conversation, data=request.data, partial=True
+        )
+        changes.is_valid(raise_exception=True)
+        lifecycle.change(conversation, **changes.validated_data)
+        return Response(conversation_json(conversation))
+
+    @extend_schema(
+        summary="Delete a conversation with all its messages",
+        responses={204: None, **NOT_YOURS_TO_CHANGE},
+    )
+    def delete(self, request: Request, pk: UUID) -> Response:
+        lifecycle.delete(self.get_object())
+        return Response(status=204)
+
+
+class ResetConversation(APIView):
+    @extend_schema(
+        summary="Close a conversation and open a new one with the same character",
+        request=None,
+        responses={201: shapes.ConversationShape, **NOT_YOURS_TO_CHANGE},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        return Response(
+            conversation_json(lifecycle.reset(signed_in(request), pk)), status=201
+        )
+
+
+class ReadConversation(APIView):
+    @extend_schema(
+        summary="Note that you have seen all of a conversation",
+        request=None,
+        responses={204: None, **NOT_YOURS_TO_CHANGE},
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        read_at = mark_read(signed_in(request), pk)
+        generations.ring(
+            signed_in(request).pk, "read", conversation=str(pk), at=read_at
+        )
+        return Response(status=204)
