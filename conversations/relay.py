@@ -23,7 +23,7 @@ from database.threads import Outage, in_database
 #: How long followers wait for further text, in seconds: the more replies are being
 #: written, the longer. Text that comes more seldom than that waits for nothing.
 MIN_WINDOW = 0.004
-MAX_WINDOW = 0.030
+MAX_WINDOW = 0.024
 WINDOW_PER_REPLY = 0.001
 
 #: How often a follower looks into the database for a reply written elsewhere.
