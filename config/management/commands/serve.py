@@ -1,6 +1,7 @@
 """`manage.py serve`: everything between an empty directory and the first answer."""
 
 import contextlib
+import ctypes
 import errno
 import gc
 import logging
@@ -51,6 +52,7 @@ class Command(BaseCommand):
         # What is loaded stays: the collector need not walk it again for every reply.
         gc.collect()
         gc.freeze()
+        give_back_memory()
         beside = chores.start()
         server.Server(
             application,
@@ -90,6 +92,13 @@ class Command(BaseCommand):
             )
         self.stdout.write("Ctrl-C ends it.")
         self.stdout.flush()
+
+
+def give_back_memory() -> None:
+    """Return to the system what a migration has used: glibc would keep it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _why_not(error: OSError) -> str:
