@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection, send_mail
@@ -31,8 +30,10 @@ def write_to(user: User, letter: str, **context: object) -> None:
     ):
         subject = render_to_string(f"{letter}_subject.txt", context)
         body = render_to_string(f"{letter}_message.txt", context)
-    send = partial(send_mail, subject.strip(), body, None, [user.email])
-    transaction.on_commit(send, robust=True)
+    # No partial: Django cannot name one where it says that it failed.
+    transaction.on_commit(
+        lambda: send_mail(subject.strip(), body, None, [user.email]), robust=True
+    )
 
 
 class LaterBackend(BaseEmailBackend):

@@ -14,15 +14,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
 from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.template.loader import render_to_string
-from django.utils import timezone, translation
+from django.utils import timezone
 
 from accounts import audit
 from accounts.authentication import sessions
 from accounts.errors import LastAdmin, OwnAccount
+from accounts.mail import write_to
 from accounts.media.avatars import discard
 from accounts.models import Export, Profile, Session, User
 from database.threads import Outage
@@ -216,15 +215,5 @@ def _admins(users: QuerySet[User]) -> QuerySet[User]:
     return users.filter(role=User.Role.ADMIN, is_active=True)
 
 
-def _write_to(user: User, name: str, **context: object) -> None:
-    with (
-        translation.override(user.profile.language),
-        timezone.override(user.profile.time_zone),
-    ):
-        context |= {"url": settings.PUBLIC_URL}
-        subject = render_to_string(f"accounts/email/{name}_subject.txt", context)
-        body = render_to_string(f"accounts/email/{name}_message.txt", context)
-    # No partial: Django cannot name one where it says that it failed.
-    transaction.on_commit(
-        lambda: send_mail(subject.strip(), body, None, [user.email]), robust=True
-    )
+def _write_to(user: User, letter: str, **context: object) -> None:
+    write_to(user, f"accounts/email/{letter}", url=settings.PUBLIC_URL, **context)
