@@ -8,7 +8,8 @@
 | who is deactivated or not signed in | nobody | nobody |
 
 To see somebody is to read their conversations and messages. To write in them is the
-owner's alone, whatever the role of who asks.
+owner's alone, whatever the role of who asks; supervisors and administrators hand them
+from one to another of those they see.
 """
 
 from __future__ import annotations
@@ -47,3 +48,10 @@ def managed_by(manager: User | AnonymousUser) -> Q:
     if isinstance(manager, AnonymousUser) or not manager.is_active:
         return _NOBODY
     return Q() if manager.role == "admin" else _NOBODY
+
+
+def sees_others(reader: User | AnonymousUser) -> bool:
+    """Whether `reader` has to do with other people's conversations at all."""
+    if isinstance(reader, AnonymousUser) or not reader.is_active:
+        return False
+    return reader.role in ("admin", "supervisor")

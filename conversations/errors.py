@@ -48,8 +48,14 @@ class AgeRestricted(Refusal):
     status = 403
     code = "age_restricted"
 
-    def __init__(self, profile: Profile) -> None:
-        if profile.birthdate is None:
+    def __init__(self, profile: Profile, *, is_theirs: bool = True) -> None:
+        """Say it to whose profile it is, or to who chose them for the character."""
+        if not is_theirs:
+            sentence = _(
+                "This character is for adults, and by their profile this person is not "
+                "known to be one."
+            )
+        elif profile.birthdate is None:
             sentence = _(
                 "This character is for adults. Add a birthdate to your profile to talk "
                 "with them."
@@ -60,6 +66,18 @@ class AgeRestricted(Refusal):
                 "yet. Ask the operator if it is wrong."
             )
         super().__init__(sentence)
+
+
+class NotYoursToHandOver(Refusal):
+    status = 403
+    code = "permission_denied"
+    detail = _("Only supervisors and administrators hand over conversations.")
+
+
+class CannotTakeOver(Refusal):
+    status = 409
+    code = "cannot_take_over"
+    detail = _("This person cannot sign in at present; choose somebody else.")
 
 
 class BlockedContent(Refusal):

@@ -85,12 +85,13 @@ def _newest_that_fit(
 ) -> tuple[list[ChatMessage], int]:
     """Return the newest messages whose sizes add up to `budget` at most.
 
-    The newest is kept whatever its size: without it there is nothing to answer.
+    The newest is kept whatever its size: without it there is nothing to answer. Notes
+    of the system are for people: a model would take them for what it is told to do.
     """
     kept: list[ChatMessage] = []
     used = 0
     for message in reversed(history):
-        if not message.content:
+        if not message.content or message.role == Message.Role.SYSTEM:
             continue
         value = ChatMessage(
             "assistant" if message.role == Message.Role.ASSISTANT else "user",

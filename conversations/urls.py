@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from conversations import views
+from conversations import panel, views
 
 urlpatterns = [
     path("characters/<slug:slug>/start", views.start, name="start"),
@@ -13,6 +13,12 @@ urlpatterns = [
     path("c/<uuid:pk>/pin", views.pin, name="pin_conversation"),
     path("c/<uuid:pk>/reset", views.reset, name="reset_conversation"),
     path("c/<uuid:pk>/delete", views.delete, name="delete_conversation"),
+    path("panel", panel.people, name="panel"),
+    path("panel/<uuid:person>", panel.conversations, name="panel_person"),
+    path("panel/<uuid:person>/<uuid:pk>", panel.messages, name="panel_conversation"),
+    path(
+        "panel/<uuid:person>/<uuid:pk>/reassign", panel.reassign, name="panel_reassign"
+    ),
     path("m/<uuid:pk>", views.message, name="message"),
     path("m/<uuid:pk>/stop", views.stop, name="stop_reply"),
     path("m/<uuid:pk>/continue", views.continue_reply, name="continue_reply"),

@@ -223,6 +223,11 @@ class User(AbstractBaseUser):
         return self.is_active and self.is_staff
 
     @property
+    def sees_others(self) -> bool:
+        """Whether there is a panel for them (see `accounts/access.py`)."""
+        return access.sees_others(self)
+
+    @property
     def daily_limit(self) -> int:
         """Units this person may use in a day: theirs, their plan's or the default."""
         if self.daily_units is not None:

@@ -15,11 +15,15 @@ class Access(Enum):
     OWNER = "whose object it is; for others it does not exist"
     READERS = "the owner, the supervisor of their team, and administrators"
     WRITER = "the owner; readers are told that it is not theirs to change"
+    LEADERS = "supervisors and administrators"
+    LEADER = "the supervisor of their team, and administrators; not the owner"
     ADMIN = "administrators"
 
 
 #: Conversations and messages, in the API and on pages.
 READ_BY_OTHERS = ("/conversations/{", "/messages/{", "c/<", "m/<")
+#: People, what they said, and the handing over of it.
+PANEL = "panel/<"
 
 
 def default(path: str) -> Access:
@@ -28,6 +32,8 @@ def default(path: str) -> Access:
         return Access.ADMIN
     if path.startswith(READ_BY_OTHERS):
         return Access.WRITER
+    if path.startswith(PANEL):
+        return Access.LEADER
     if any(mark in path for mark in "{<("):
         return Access.OWNER
     return Access.SIGNED_IN
@@ -40,6 +46,10 @@ OPERATIONS: Exceptions = {
     "GET /conversations/{id}/messages": (Access.READERS, "supervisors read"),
     "GET /messages/{id}": (Access.READERS, "supervisors read"),
     "GET /messages/{id}/stream": (Access.READERS, "supervisors read"),
+    "POST /conversations/{id}/reassign": (
+        Access.LEADER,
+        "who sees both hands it over, and no owner gives theirs away",
+    ),
     "GET /characters": (Access.EVERYBODY, "the gallery is open"),
     "GET /characters/{slug}": (Access.EVERYBODY, "the gallery is open"),
     "POST /auth/register": (Access.EVERYBODY, "one has no account before"),
@@ -58,6 +68,7 @@ NOT_OPERATIONS = {
 PAGES: Exceptions = {
     "c/<uuid:pk>": (Access.READERS, "supervisors read"),
     "m/<uuid:pk>": (Access.READERS, "supervisors read"),
+    "panel": (Access.LEADERS, "workers see nobody but themselves"),
     "": (Access.EVERYBODY, "the gallery is open"),
     "characters/<slug:slug>": (Access.EVERYBODY, "the gallery is open"),
     "characters/<slug:slug>/start": (Access.SIGNED_IN, "characters have no owner"),

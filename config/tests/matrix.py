@@ -29,6 +29,8 @@ ADMITTED = {
     Access.OWNER: {"owner", "visiting_owner"},
     Access.READERS: {"owner", "visiting_owner", "supervisor", "admin"},
     Access.WRITER: {"owner", "visiting_owner"},
+    Access.LEADERS: {"supervisor", "other_supervisor", "admin"},
+    Access.LEADER: {"supervisor", "admin"},
     Access.ADMIN: {"admin", "operator_key"},
 }
 CLOSED = [access for access in Access if access is not Access.EVERYBODY]
@@ -55,8 +57,8 @@ def strangers(access: Access) -> set[str]:
 
 def told_so(access: Access) -> set[str]:
     """Return who is told that something is not theirs: who knows that it is there."""
-    known = ADMITTED[Access.READERS] if access is Access.WRITER else set()
-    return known - ADMITTED[access]
+    is_known = access in (Access.WRITER, Access.LEADER)
+    return ADMITTED[Access.READERS] - ADMITTED[access] if is_known else set()
 
 
 def access_of(name: str, path: str, exceptions: rules.Exceptions) -> Access:

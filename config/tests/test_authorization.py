@@ -27,8 +27,8 @@ from config.tests.operations import Operation, operations
 from config.tests.world import FOREIGN_FORGERIES, VISITORS, call
 
 #: Change these on purpose: a route came or went, and its rule was thought about.
-OPERATIONS = 52
-PAGES = 169
+OPERATIONS = 54
+PAGES = 173
 
 INVALID = (b"{", b"[]", b'{"no such field": {}}')
 
@@ -109,7 +109,7 @@ class OperationTests(Matrix):
 
     def test_what_is_somebody_elses_does_not_exist(self):
         for operation, address, body, access in self.each(
-            Access.OWNER, Access.READERS, Access.WRITER
+            Access.OWNER, Access.READERS, Access.WRITER, Access.LEADER
         ):
             nowhere = operation.address(str(uuid.uuid4()))
             for actor in strangers(access) - told_so(access):
@@ -121,7 +121,7 @@ class OperationTests(Matrix):
                     self.assertEqual(answer.content, missing.content)
 
     def test_what_may_only_be_read_is_not_changed(self):
-        for operation, address, body, access in self.each(Access.WRITER):
+        for operation, address, body, access in self.each(Access.WRITER, Access.LEADER):
             for actor in told_so(access):
                 headers = self.world.headers(actor)
                 with self.undone(operation=str(operation), actor=actor, body=body):

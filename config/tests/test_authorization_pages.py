@@ -68,7 +68,7 @@ class PageTests(Matrix):
 
     def test_what_is_somebody_elses_does_not_exist(self):
         for method, address, access, _route in self.each(
-            Access.OWNER, Access.READERS, Access.WRITER
+            Access.OWNER, Access.READERS, Access.WRITER, Access.LEADER
         ):
             for actor in set(PEOPLE) - ADMITTED[access]:
                 refused = 403 if actor in told_so(access) else 404
@@ -76,7 +76,7 @@ class PageTests(Matrix):
                     self.assertIn(answer.status_code, (refused, 405))
 
     def test_what_is_for_administrators_is_for_nobody_else(self):
-        for method, address, access, _route in self.each(Access.ADMIN):
+        for method, address, access, _route in self.each(Access.LEADERS, Access.ADMIN):
             for actor in set(PEOPLE) - ADMITTED[access]:
                 with self.answer(method, address, actor) as answer:
                     self.assert_refused(answer, 403, 404)

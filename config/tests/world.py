@@ -127,8 +127,10 @@ class World:
         if match := re.match(r"admin/(\w+)/(\w+)/<", route):
             first = apps.get_model(*match.groups())._default_manager.first()
             return "/" + re.sub("<[^>]+>", str(first.pk if first else "x"), route)
+        route = route.replace("<uuid:person>", str(self.owner.pk))
         owned = {
             "c/<": str(self.conversation.pk),
+            "panel/": str(self.conversation.pk),
             "m/<": str(self.reply.pk),
             "characters/<": self.character.slug,
             "settings/sessions/<": str(uuid.uuid4()),

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
+    OpenApiExample,
     OpenApiParameter,
     extend_schema,
     extend_schema_view,
@@ -17,7 +18,7 @@ from rest_framework.views import APIView
 
 from accounts.authentication.bearer import signed_in
 from accounts.models import User
-from conversations import access, errors, generations, lifecycle
+from conversations import access, errors, generations, lifecycle, reassignment
 from conversations.api import serializers as shapes
 from conversations.api.objects import (
     NOT_YOURS,
@@ -139,3 +140,39 @@ class ReadConversation(APIView):
             signed_in(request).pk, "read", conversation=str(pk), at=read_at
         )
         return Response(status=204)
+
+
+class ReassignConversation(APIView):
+    @extend_schema(
+        operation_id="reassign_conversation",
+        summary="Hand a conversation to somebody else",
+        description="For supervisors and administrators, among those whom they see. A "
+        "note in the conversation says who did it, and `reason`. Answers the "
+        "conversation as it is if it is theirs already.",
+        request=shapes.Reassignment,
+        responses={
+            200: shapes.ConversationShape,
+            400: REFUSALS[400],
+            409: REFUSALS[409],
+            **NOT_YOURS_TO_CHANGE,
+        },
+        examples=[
+            OpenApiExample(
+                "to somebody who is there tonight",
+                value={
+                    "user": "0c9f6c52-fe4d-4f4f-8df5-ab7cf2cb3d1e",
+                    "reason": "Bob is away until Monday.",
+                },
+                request_only=True,
+            )
+        ],
+    )
+    def post(self, request: Request, pk: UUID) -> Response:
+        by = signed_in(request)
+        # Who may not is told so before what they sent is looked at.
+        reassignment.check(by, pk)
+        asked = shapes.Reassignment(data=request.data)
+        asked.is_valid(raise_exception=True)
+        to, reason = asked.validated_data["user"], asked.validated_data.get("reason")
+        conversation = reassignment.reassign(by, pk, to, reason=reason or "")
+        return Response(conversation_json(conversation))

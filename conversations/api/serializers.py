@@ -12,6 +12,7 @@ from rest_framework import serializers
 from accounts.api.fields import TextField, TextModelSerializer
 from characters.models import Character
 from conversations.models import Conversation, Message
+from conversations.reassignment import MAX_REASON
 
 
 class CharacterInConversation(serializers.Serializer[Any]):
@@ -58,6 +59,16 @@ class ConversationChanges(TextModelSerializer):
     class Meta:
         model = Conversation
         fields = ("title", "is_pinned")
+
+
+class Reassignment(serializers.Serializer[Any]):
+    user = serializers.UUIDField(help_text="The id of who gets it; you see them.")
+    reason = TextField(
+        max_length=MAX_REASON,
+        required=False,
+        allow_blank=True,
+        help_text="Stands in the conversation, for who gets it.",
+    )
 
 
 class UsageShape(serializers.Serializer[Any]):

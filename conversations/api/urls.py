@@ -1,12 +1,15 @@
 from django.urls import path
 
-from conversations.api import chat, conversations, history, messages, operator
+from conversations.api import chat, conversations, history, messages, operator, people
 
 urlpatterns = [
     path("conversations", conversations.Conversations.as_view()),
     path("conversations/<uuid:pk>", conversations.OneConversation.as_view()),
     path("conversations/<uuid:pk>/reset", conversations.ResetConversation.as_view()),
     path("conversations/<uuid:pk>/read", conversations.ReadConversation.as_view()),
+    path(
+        "conversations/<uuid:pk>/reassign", conversations.ReassignConversation.as_view()
+    ),
     path(
         "conversations/<uuid:pk>/messages",
         messages.Messages.as_view(),
@@ -19,5 +22,6 @@ urlpatterns = [
     path("messages/<uuid:pk>/stream", chat.ReplyStream.as_view()),
     path("chat/stream", chat.ChatStream.as_view()),
     path("chat/history", history.ChatHistory.as_view()),
+    path("users", people.People.as_view(), name="api_people"),
     path("admin/metrics", operator.MetricsView.as_view(), name="api_metrics"),
 ]
