@@ -1,4 +1,4 @@
-"""Text as the API takes it: a JSON string, and no number written down as one."""
+"""Text and ids as the API takes them: JSON strings, and no numbers that could be."""
 
 from typing import Any
 
@@ -7,16 +7,20 @@ from rest_framework import serializers
 
 
 class OnlyText:
-    """Refuse what REST framework would turn into text."""
+    """Refuse what REST framework would turn into text, or into an id."""
 
-    def to_internal_value(self, data: Any) -> str:
+    def to_internal_value(self, data: Any) -> Any:
         if not isinstance(data, str):
-            self.fail("invalid")  # type: ignore[attr-defined]
+            self.fail("invalid", value=data)  # type: ignore[attr-defined]
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
 class TextField(OnlyText, serializers.CharField):
     pass
+
+
+class IdField(OnlyText, serializers.UUIDField):
+    """An id; REST framework would take the number 1 for one."""
 
 
 class TextModelSerializer(serializers.ModelSerializer):

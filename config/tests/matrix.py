@@ -9,6 +9,7 @@ from django.urls import URLResolver, get_resolver
 
 from config.tests import authorization_rules as rules
 from config.tests.authorization_rules import Access
+from config.tests.operations import Operation
 from config.tests.world import (
     FOREIGN_FORGERIES,
     FORGERIES,
@@ -63,6 +64,12 @@ def told_so(access: Access) -> set[str]:
 
 def access_of(name: str, path: str, exceptions: rules.Exceptions) -> Access:
     return exceptions[name][0] if name in exceptions else rules.default(path)
+
+
+def right_for(operation: Operation) -> str:
+    """Return somebody to whom an operation on Alice's object is open."""
+    access = access_of(str(operation), operation.path, rules.OPERATIONS)
+    return "owner" if "owner" in ADMITTED[access] else "admin"
 
 
 def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[str]:

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.test import Client, TestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 
+from config.tests.matrix import right_for
 from config.tests.operations import Operation, operations, resolved, sample, with_json
 from config.tests.world import World, call
 from llm.testing import scripted
@@ -93,7 +94,7 @@ class BodyTests(TestCase):
         **environment,
     ):
         named = "{" in operation.path
-        right = "admin" if operation.path.startswith("/admin/") else "owner"
+        right = right_for(operation)
         with scripted("never") as script:
             answer = call(
                 self.client,

@@ -11,6 +11,7 @@ from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
 from accounts.tests.factories import PASSWORD
 from accounts.tests.uploads import picture, upload
+from config.tests.matrix import right_for
 from config.tests.operations import JSON, MULTIPART, Operation, operations, sample
 from config.tests.smuggling import SmugglingTestCase
 from config.tests.world import call
@@ -115,7 +116,7 @@ class MassAssignmentTests(SmugglingTestCase):
 
     def send(self, operation: Operation, body: bytes, content_type: str = JSON):
         named = "{" in operation.path
-        right = "admin" if operation.path.startswith("/admin/") else "owner"
+        right = right_for(operation)
         with scripted("Good."):
             return call(
                 Client(raise_request_exception=False),

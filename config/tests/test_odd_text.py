@@ -18,7 +18,7 @@ from django.test import Client, TestCase, override_settings
 from config.testing import Server
 from config.testing.server import PASSWORD as SERVER_PASSWORD
 from config.tests.forms import FORMS
-from config.tests.matrix import pages
+from config.tests.matrix import pages, right_for
 from config.tests.operations import Operation, operations, sample
 from config.tests.world import World, call
 from conversations.models import Message
@@ -60,7 +60,7 @@ class OddTextTestCase(TestCase):
         return operation.address(self.world.object_at(operation.path) if named else "")
 
     def send(self, operation: Operation, address: str, headers=()):
-        right = "admin" if operation.path.startswith("/admin/") else "owner"
+        right = right_for(operation)
         body = {
             name: sample(name, operation.fields[name], self.known)
             for name in operation.required

@@ -153,6 +153,7 @@ class World:
             "character": self.character.slug,
             "character_id": self.character.slug,
             "conversation_id": str(self.conversation.pk),
+            "user": str(self.users["colleague"].pk),
             "content": "Good evening",
             "time_zone": "Europe/Madrid",
         }

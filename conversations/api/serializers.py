@@ -9,7 +9,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from rest_framework import serializers
 
-from accounts.api.fields import TextField, TextModelSerializer
+from accounts.api.fields import IdField, TextField, TextModelSerializer
 from characters.models import Character
 from conversations.models import Conversation, Message
 from conversations.reassignment import MAX_REASON
@@ -62,7 +62,7 @@ class ConversationChanges(TextModelSerializer):
 
 
 class Reassignment(serializers.Serializer[Any]):
-    user = serializers.UUIDField(help_text="The id of who gets it; you see them.")
+    user = IdField(help_text="The id of who gets it; you see them.")
     reason = TextField(
         max_length=MAX_REASON,
         required=False,
@@ -120,7 +120,7 @@ class NewMessage(serializers.Serializer[Any]):
     media_urls = serializers.ListField(
         child=serializers.URLField(max_length=2000), max_length=20, required=False
     )
-    reply_to_id = serializers.UUIDField(required=False, allow_null=True)
+    reply_to_id = IdField(required=False, allow_null=True)
     importance_level = serializers.ChoiceField(
         Message.Importance.choices, required=False
     )
@@ -136,7 +136,7 @@ class ChatRequest(serializers.Serializer[Any]):
     """Either `conversation_id` and `content`, or `message`: the first answers with
     events, the second with plain text chunks from the user's default conversation."""
 
-    conversation_id = serializers.UUIDField(required=False)
+    conversation_id = IdField(required=False)
     content = TextField(required=False, trim_whitespace=False)
     message = TextField(required=False, trim_whitespace=False)
     use_context = serializers.BooleanField(required=False, default=True)

@@ -79,9 +79,9 @@ class RightTests(ReassignTestCase):
         assert self.hand(self.ada, self.charlie).status_code == 200
 
     def test_who_may_not_is_refused_before_what_they_sent_is_looked_at(self):
-        refused = self.call(self.alice, "POST", self.path, {"user": "x"})
+        refused = self.call(self.alice, "POST", self.path, {"user": 1})
         assert refused.json()["code"] == "permission_denied"
-        refused = self.call(self.sofia, "POST", self.path, {"user": "x"})
+        refused = self.call(self.sofia, "POST", self.path, {"user": 1})
         assert refused.json()["code"] == "invalid"
 
     def test_who_cannot_come_in_gets_nothing(self):
