@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from config.testing.server import PASSWORD
 
 EMAIL = "reader@example.org"
+LEADER = "leader@example.org"
 
 SIGNED_OUT = (
     "/",
@@ -52,6 +53,22 @@ def conversation(shared_server) -> str:
     return f"/c/{begun['id']}"
 
 
+@pytest.fixture(scope="module")
+def panel(shared_server, conversation) -> list[str]:
+    """Return the pages of the panel of somebody who supervises whose it is."""
+    shared_server.sign_up(LEADER)
+    person = shared_server.shell(
+        "from accounts.models import Team, User\n"
+        "team = Team.objects.create(name='Night shift')\n"
+        f"User.objects.filter(email='{LEADER}').update(role='supervisor', team=team)\n"
+        f"reader = User.objects.filter(email='{EMAIL}')\n"
+        "reader.update(team=team)\n"
+        "print(reader.get().pk)"
+    ).split()[-1]
+    pk = conversation.removeprefix("/c/")
+    return ["/panel", f"/panel/{person}", f"/panel/{person}/{pk}", conversation]
+
+
 @pytest.fixture(params=["light", "dark"])
 def scheme(request) -> str:
     return request.param
@@ -71,6 +88,14 @@ def reader(request, open_page, shared_server, scheme) -> Iterator:
 def faults(page, path: str) -> list[str]:
     page.goto(path)
     return read(page, path)
+
+
+def sign_in(page, email: str) -> None:
+    page.goto("/accounts/login/")
+    page.fill("input[name=login]", email)
+    page.fill("input[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def read(page, path: str) -> list[str]:
@@ -99,11 +124,7 @@ def test_who_is_signed_out_reads_everything(reader):
 
 
 def test_who_is_signed_in_reads_everything(reader, conversation):
-    reader.goto("/accounts/login/")
-    reader.fill("input[name=login]", EMAIL)
-    reader.fill("input[name=password]", PASSWORD)
-    reader.click("main form button:not([type=button])")
-    reader.wait_for_url(lambda url: "/login" not in url)
+    sign_in(reader, EMAIL)
     found = [
         fault for path in (*SIGNED_IN, conversation) for fault in faults(reader, path)
     ]
@@ -111,12 +132,20 @@ def test_who_is_signed_in_reads_everything(reader, conversation):
     assert found == []
 
 
+def test_who_supervises_reads_everything(reader, panel):
+    sign_in(reader, LEADER)
+    found = [fault for path in panel for fault in faults(reader, path)]
+    reader.goto(panel[2])
+    reader.click(".hand-over > summary")
+    found += read(reader, panel[2])
+    width = reader.evaluate("() => document.documentElement.scrollWidth")
+
+    assert found == []
+    assert width <= reader.viewport_size["width"]
+
+
 def test_every_setting_is_reached_by_keyboard(reader, conversation):
-    reader.goto("/accounts/login/")
-    reader.fill("input[name=login]", EMAIL)
-    reader.fill("input[name=password]", PASSWORD)
-    reader.keyboard.press("Enter")
-    reader.wait_for_url(lambda url: "/login" not in url)
+    sign_in(reader, EMAIL)
     for path in (path for path in SIGNED_IN if path.startswith("/settings/")):
         reader.goto(path)
         wanted = reader.evaluate(
