@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from datetime import timedelta
 
+from django.db.models import Model
 from django.utils import timezone
 
 from accounts import audit
@@ -18,6 +19,7 @@ from conversations.models import Conversation, Message
 from conversations.querysets import ConversationQuerySet, MessageQuerySet
 
 OPENED = "conversation.opened"
+LISTED = "conversations.listed"
 
 #: Who reads on in what they have opened is not noted again.
 READING = timedelta(minutes=10)
@@ -43,17 +45,26 @@ def note_opening(reader: User, conversation: Conversation) -> None:
 
 def note_reading(reader: User, conversation: Conversation) -> None:
     """Record an opening when `reader` reads in what they have not opened lately."""
-    if conversation.user_id == reader.pk:
-        return
-    lately = AuditEvent.objects.filter(
-        object_type="conversation",
-        object_id=str(conversation.pk),
-        action=OPENED,
+    if conversation.user_id != reader.pk and not _did_lately(
+        reader, OPENED, conversation
+    ):
+        note_opening(reader, conversation)
+
+
+def note_listing(reader: User, owner: User) -> None:
+    """Record that `reader` looks at the list of what somebody else talks about."""
+    if owner.pk != reader.pk and not _did_lately(reader, LISTED, owner):
+        audit.record(LISTED, actor=reader, of=owner)
+
+
+def _did_lately(reader: User, action: str, to: Model) -> bool:
+    return AuditEvent.objects.filter(
+        object_type=to._meta.model_name,
+        object_id=str(to.pk),
+        action=action,
         actor=reader,
         at__gt=timezone.now() - READING,
-    )
-    if not lately.exists():
-        note_opening(reader, conversation)
+    ).exists()
 
 
 def visible_reply(reader: User, message_id: uuid.UUID) -> Message:

@@ -6,13 +6,13 @@ Usage is kept by `llm`, which knows no accounts.
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.data import deletion
 from accounts.data.archives import Document, Row, facts, in_order, listing, register
-from accounts.data.holdings import events_about
-from accounts.models import User
+from accounts.data.holdings import events_by_others
+from accounts.models import AuditEvent, User
 from conversations import retention
 from conversations.models import Conversation, Generation, Message
 from llm.models import UsageRecord
@@ -82,8 +82,14 @@ def _how(generation: Generation) -> Row:
 
 
 def _looked_at(user: User) -> Iterator[Row]:
-    for conversation in _conversations_of(user):
-        yield from events_about(user, "conversation", [str(conversation.pk)])
+    """Yield what others did with conversations while they were this person's.
+
+    Also with those that are deleted, or somebody else's, by now.
+    """
+    me = str(user.pk)
+    theirs = Q(details__owner=me) | Q(details__old=me) | Q(details__new=me)
+    found = AuditEvent.objects.filter(theirs, object_type="conversation")
+    return events_by_others(user, found)
 
 
 def register_all() -> None:

@@ -85,7 +85,8 @@ class Conversation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.title or f"{self.character_id} {self.created_at:%Y-%m-%d}"
+        # No word of what was said: the admin site's own log keeps it for ever.
+        return f"{self.character_id} {self.created_at:%Y-%m-%d %H:%M}"
 
     @property
     def is_open(self) -> bool:
@@ -192,7 +193,7 @@ class Message(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.role}: {self.content[:60]}"
+        return f"{self.role} {self.created_at:%Y-%m-%d %H:%M}"
 
     @property
     def is_reply(self) -> bool:

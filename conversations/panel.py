@@ -78,7 +78,6 @@ def messages(request: Request, person: User, pk: uuid.UUID) -> HttpResponse:
 
     if shown.user != person:  # it was handed over since the link was made
         return redirect("panel_conversation", shown.user_id, pk)
-    access.note_reading(request.user, shown)
     return _panel(request, person, shown)
 
 
@@ -126,9 +125,11 @@ def _panel(
         "is_read_only": True,
     }
     if person is not None:
+        access.note_listing(request.user, person)
         theirs = _conversations(request).owned_by(person).with_unread()
         context["conversations"] = _page(theirs, request, "page")
     if shown is not None:
+        access.note_reading(request.user, shown)
         offered = User.objects.visible_to(request.user).filter(is_active=True)
         context |= {
             "conversation": shown,

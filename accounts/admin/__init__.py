@@ -1,6 +1,7 @@
 """Accounts on the admin site, whose door is the one of the pages."""
 
 from allauth.account.decorators import secure_admin_login
+from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
@@ -17,5 +18,7 @@ admin.site.password_change = RedirectView.as_view(  # type: ignore[assignment, m
 )
 # What is deleted there goes on letting its browser in.
 admin.site.unregister(UserSession)
+# A user has one address, which is on their page: a second one would sign them in, too.
+admin.site.unregister(EmailAddress)
 # Secrets, even sealed, are nobody's to read or to enter; a user's page removes them.
 admin.site.unregister(Authenticator)

@@ -168,16 +168,16 @@ class UserAdmin(DjangoUserAdmin):
         self, request: HttpRequest, form: Any, formset: Any, change: bool
     ) -> None:
         super().save_formset(request, form, formset, change)
+        actor = signed_in(request)
         for profile in formset.initial_forms:
-            if "birthdate" in profile.changed_data:
+            user, changed = profile.instance.user, set(profile.changed_data)
+            if "birthdate" in changed:
                 old, new = profile.initial["birthdate"], profile.instance.birthdate
-                audit.record(
-                    "profile.birthdate_changed",
-                    actor=signed_in(request),
-                    of=profile.instance.user,
-                    old=old and str(old),
-                    new=new and str(new),
-                )
+                dates = {"old": old and str(old), "new": new and str(new)}
+                audit.record("profile.birthdate_changed", actor=actor, of=user, **dates)
+            if others := sorted(changed - {"birthdate"}):
+                # What the person says of themself stays theirs to say.
+                audit.record("profile.changed", actor=actor, of=user, fields=others)
 
     def get_deleted_objects(
         self, objs: Any, request: HttpRequest

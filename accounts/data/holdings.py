@@ -3,13 +3,14 @@
 Never a secret: neither a password nor what only somebody who is signed in has.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import PurePath
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -78,16 +79,26 @@ def events(user: User) -> Iterator[Document]:
 
 
 def administration(user: User) -> Iterator[Document]:
-    entries = in_order(LogEntry.objects.filter(user=user), "action_time")
+    entries = in_order(_entries(user), "action_time")
     yield listing(
-        "administration.json", (facts(entry, without=["user"]) for entry in entries)
+        "administration.json",
+        (
+            {**facts(entry, without=["user"]), "by_yourself": entry.user_id == user.pk}
+            for entry in entries
+        ),
     )
 
 
-def events_about(user: User, kind: str, ids: Iterable[str]) -> Iterator[Row]:
-    """Yield what others did to things of `user`, given by kind and id."""
-    found = AuditEvent.objects.filter(object_type=kind, object_id__in=list(ids))
+def events_by_others(user: User, found: QuerySet[AuditEvent]) -> Iterator[Row]:
+    """Yield those of `found` that somebody else than `user` did."""
     return _events(user, found.exclude(actor_id=user.pk))
+
+
+def _entries(user: User) -> QuerySet[LogEntry]:
+    about = Q(
+        content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
+    )
+    return LogEntry.objects.filter(Q(user=user) | about)
 
 
 def _events_about(user: User) -> QuerySet[AuditEvent]:
@@ -139,6 +150,9 @@ def register_all() -> None:
     register(
         "administration.json",
         administration,
-        description=_("What you changed in the administration, if that is your role."),
-        count=lambda user: LogEntry.objects.filter(user=user).count(),
+        description=_(
+            "What the administration site notes of your account, and of what you "
+            "changed there, if that is your role."
+        ),
+        count=lambda user: _entries(user).count(),
     )

@@ -136,7 +136,7 @@ class OwnPasswordTests(AdminSiteCase):
 
 
 class AddressTests(AdminSiteCase):
-    def change(self, user, email):
+    def change(self, user, email, **fields):
         return self.client.post(
             reverse("admin:accounts_user_change", args=[user.pk]),
             {
@@ -146,10 +146,24 @@ class AddressTests(AdminSiteCase):
                 "profile-TOTAL_FORMS": "1",
                 "profile-INITIAL_FORMS": "1",
                 "profile-0-user": str(user.pk),
+                "profile-0-display_name": user.profile.display_name,
                 "profile-0-language": "en",
                 "profile-0-time_zone": "UTC",
-            },
+            }
+            | fields,
         )
+
+    def test_what_is_changed_of_a_profile_is_recorded_and_not_its_words(self):
+        user = alice()
+
+        self.change(user, user.email, **{"profile-0-display_name": "Somebody"})
+
+        assert recorded() == [
+            ("profile.changed", str(user.pk), {"fields": ["display_name"]})
+        ]
+
+    def test_a_user_has_one_address_and_it_is_on_their_page(self):
+        assert self.client.get("/admin/account/emailaddress/").status_code == 404
 
     def test_another_spelling_is_no_change(self):
         user = alice()

@@ -3,6 +3,7 @@
 from functools import partial
 
 from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from accounts import administration
@@ -274,8 +275,19 @@ class OperatorKeyTests(OperatorTestCase):
         assert "wrong" not in str(list(refused.values()))
 
     @override_settings(ADMIN_SECRET=SECRET)
-    def test_what_is_changed_with_it_is_recorded(self):
+    def test_what_is_read_with_it_is_recorded_now_and_then(self):
+        for _ in range(3):
+            self.ask()
+        self.ask(REMOTE_ADDR="192.0.2.7")
+
+        used = ("operator_key.used", {"method": "GET", "path": "/api/v1/admin/users"})
+        assert self.events() == [used, used]
+        cache.clear()  # as time does
         self.ask()
+        assert self.events() == [used, used, used]
+
+    @override_settings(ADMIN_SECRET=SECRET)
+    def test_what_is_changed_with_it_is_recorded(self):
         self.patch(self.alice, {"daily_units": 7}, **KEY)
 
         used, changed = self.events()

@@ -193,6 +193,7 @@ class AdminSiteTests(TestCase):
             "profile-TOTAL_FORMS": "1",
             "profile-INITIAL_FORMS": "1",
             "profile-0-user": str(user.pk),
+            "profile-0-display_name": user.profile.display_name,
             "profile-0-language": "en",
             "profile-0-time_zone": "UTC",
         } | fields

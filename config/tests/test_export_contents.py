@@ -203,10 +203,16 @@ class ContentsTests(TestCase):
             self.assertNotIn(secret, everything)
 
     def test_nothing_of_anybody_else_is_in_it(self):
-        other = make_conversation(bob(), title="Bob's own")
+        bob_ = bob()
+        other = make_conversation(bob_, title="Bob's own")
         said = say(other, "Nobody else reads this")
         admin = ada()
-        audit.record("conversation.read", actor=admin, of=self.conversation)
+        gone, owner = make_conversation(self.alice), str(self.alice.pk)
+        audit.record("conversation.opened", actor=admin, of=gone, owner=owner)
+        gone.delete()
+        log = LogEntry.objects.log_actions
+        log(admin.pk, [self.alice], 2, change_message="Noted of Alice")
+        log(admin.pk, [bob_], 2, change_message="Noted of Bob")
         audit.record("user.deactivated", actor=admin, of=self.alice)
 
         files = contents(self.alice)
@@ -215,7 +221,9 @@ class ContentsTests(TestCase):
         for foreign in (other.title, str(said.pk), str(admin.pk), admin.email):
             self.assertNotIn(foreign, everything)
         looked_at = files["conversations/looked_at_by_others.json"]
-        self.assertIn("conversation.read", looked_at)
+        self.assertIn("conversation.opened", looked_at)
+        self.assertIn("Noted of Alice", files["administration.json"])
+        self.assertNotIn("Noted of Bob", everything)
         self.assertIn("user.deactivated", files["events.json"])
 
     def test_every_branch_is_in_the_file_of_its_conversation(self):

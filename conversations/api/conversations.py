@@ -56,6 +56,7 @@ class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
             raise errors.Invalid(_("user must be the id of a user.")) from None
         except User.DoesNotExist:
             raise errors.NotFound from None
+        access.note_listing(user, owner)
         return super().get_queryset().owned_by(owner)
 
     def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:

@@ -243,12 +243,31 @@ class OpeningTests(TeamTestCase):
             reader = make_user(f"{uuid.uuid4()}@example.com", role="admin")
             self.call(reader, "GET", path)
             assert reader in self.openings(), path
-        for path in (f"/c/{self.conversation.pk}", f"/m/{self.reply.pk}"):
+        for path in (
+            f"/c/{self.conversation.pk}",
+            f"/m/{self.reply.pk}",
+            f"/panel/{self.alice.pk}/{self.conversation.pk}",
+            f"/admin/conversations/conversation/{self.conversation.pk}/change/",
+            f"/admin/conversations/message/{self.reply.pk}/change/",
+        ):
             reader = make_user(f"{uuid.uuid4()}@example.com", role="admin")
             self.client.force_login(reader)
-            self.client.get(path)
+            assert self.client.get(path).status_code == 200, path
             self.client.get(path)
             assert self.openings().count(reader) == 1, path
+
+    def test_what_a_page_loads_later_is_recorded(self):
+        self.client.force_login(self.sofia)
+        address = f"/c/{self.conversation.pk}?before={self.reply.pk}"
+        self.client.get(address, headers={"HX-Request": "true"})
+        assert self.openings() == [self.sofia]
+
+    def test_looking_at_somebodys_list_is_recorded(self):
+        for reader in (self.sofia, self.sofia, self.alice):
+            self.call(reader, "GET", f"/conversations?user={self.alice.pk}")
+        (event,) = AuditEvent.objects.filter(action="conversations.listed")
+        assert (event.actor, event.object_id) == (self.sofia, str(self.alice.pk))
+        assert event.object_type == "user"
 
     def test_who_comes_back_later_opens_it_again(self):
         access.note_reading(self.sofia, self.conversation)

@@ -84,6 +84,18 @@ class ReadingTests(PanelTestCase):
         assert self.openings() == [self.sofia]
         self.assertNotContains(page, "is recorded")
 
+    def test_what_is_shown_beside_a_refusal_is_recorded_too(self):
+        self.hand(self.sofia, self.alice, self.conversation, to="nobody@example.com")
+        assert self.openings() == [self.sofia]
+
+    def test_looking_at_somebodys_list_is_recorded(self):
+        for _ in range(2):
+            self.look(self.sofia, self.alice)
+        self.look(self.sofia, self.sofia)
+        self.look(self.sofia)
+        (event,) = AuditEvent.objects.filter(action="conversations.listed")
+        assert (event.actor, event.object_id) == (self.sofia, str(self.alice.pk))
+
     def test_reading_is_not_the_owners_reading(self):
         before = self.rows()
         self.look(self.sofia, self.alice, self.conversation)
@@ -107,7 +119,7 @@ class ReadingTests(PanelTestCase):
             with self.assertNumQueries(QUERIES):
                 self.client.get(self.address(self.alice, self.conversation))
 
-        QUERIES = 12
+        QUERIES = 13
         self.look(self.sofia, self.alice, self.conversation)
         cost()
         for number in range(30):
