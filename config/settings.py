@@ -154,10 +154,11 @@ CACHES = {
             "OPTIONS": {"socket_timeout": 2, "socket_connect_timeout": 2},
         }
         if REDIS_URL
-        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+        else {"BACKEND": "accounts.cache.MemoryCache"}
     )
 }
-# Without REDIS_URL there is one process, and its own memory is shared enough.
+# Without REDIS_URL the memory of the one process is shared enough; of several, each
+# counts for itself (docs/deployment.md).
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 RATELIMIT_FAIL_OPEN = True
 

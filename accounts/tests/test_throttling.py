@@ -8,7 +8,7 @@ from django.core.cache import caches
 from django.test import RequestFactory, SimpleTestCase, override_settings
 from redis.exceptions import ConnectionError, TimeoutError
 
-from accounts.cache import SteadyRedisCache
+from accounts.cache import MemoryCache, SteadyRedisCache
 from accounts.errors import RateLimited
 from accounts.throttling import acheck, check, client_ip, client_network
 
@@ -176,3 +176,40 @@ class RedisAwayTests(SimpleTestCase):
             assert cache.get("a", "from memory") == "from memory"
             SteadyRedisCache.resting_until = 0
             assert cache.get("a", "from memory") == "from redis"
+
+
+class MemoryTests(SimpleTestCase):
+    def setUp(self):
+        self.cache = MemoryCache("memory-tests", {})
+        self.cache.clear()
+        self.addCleanup(self.cache.clear)
+
+    def test_strangers_push_no_count_out(self):
+        self.cache.set("wrong-passwords", 5, 300)
+        for number in range(5_000):
+            self.cache.add(f"stranger-{number}", 1, 60)
+        assert self.cache.get("wrong-passwords") == 5
+
+    def test_what_is_over_goes_first(self):
+        with mock.patch.object(MemoryCache, "ENTRIES", 30):
+            cache = MemoryCache("memory-tests", {})
+            cache.set("kept", 1, 300)
+            for number in range(40):
+                cache.set(f"over-{number}", 1, 0.001)
+                time.sleep(0.0011)
+            assert cache.get("kept") == 1
+            assert len(cache._cache) <= 30
+
+    def test_then_what_was_not_asked_for_longest(self):
+        with mock.patch.object(MemoryCache, "ENTRIES", 30):
+            cache = MemoryCache("memory-tests", {})
+            cache.set("asked-for", 1, 300)
+            for number in range(100):
+                cache.set(f"stranger-{number}", 1, 300)
+                cache.incr("asked-for")
+            assert cache.get("asked-for") == 101
+            assert len(cache._cache) <= 31
+
+    def test_it_is_used_where_there_is_no_redis_and_while_it_is_away(self):
+        redis = SteadyRedisCache("redis://127.0.0.1:1/0", {})
+        assert isinstance(redis._memory, MemoryCache)
