@@ -2,11 +2,18 @@
 
 from typing import Any
 
-from django.core.validators import MaxValueValidator, MinValueValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import (
+    MaxLengthValidator,
+    MaxValueValidator,
+    MinValueValidator,
+)
 from django.db import models
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from characters.rules import BOUNDARIES, LONGEST_TEXT, TAGS, validate_finite
 
 
 class CharacterQuerySet(models.QuerySet["Character"]):
@@ -14,10 +21,27 @@ class CharacterQuerySet(models.QuerySet["Character"]):
         """Keep those that anyone may see and start to talk with."""
         return self.filter(archived_at=None, is_public=True)
 
+    def with_conversation_count(self) -> "CharacterQuerySet":
+        """Add `conversation_count`: how many conversations there are with each."""
+        return self.annotate(conversation_count=Count("conversations"))
+
 
 def share(label: Any, default: float) -> models.FloatField:
     return models.FloatField(
-        label, default=default, validators=[MinValueValidator(0), MaxValueValidator(1)]
+        label,
+        default=default,
+        validators=[validate_finite, MinValueValidator(0), MaxValueValidator(1)],
+    )
+
+
+def long_text(label: Any, **options: Any) -> models.TextField:
+    # Forms and the API go by `max_length`; the model itself would not.
+    return models.TextField(
+        label,
+        blank=True,
+        max_length=LONGEST_TEXT,
+        validators=[MaxLengthValidator(LONGEST_TEXT)],
+        **options,
     )
 
 
@@ -41,10 +65,8 @@ class Character(models.Model):
     slug = models.SlugField(_("slug"), primary_key=True, max_length=60)
     name = models.CharField(_("name"), max_length=80)
     tagline = models.CharField(_("tagline"), max_length=160, blank=True)
-    description = models.TextField(_("description"), blank=True)
-    greeting = models.TextField(
-        _("greeting"), blank=True, help_text=_("What they say first.")
-    )
+    description = long_text(_("description"))
+    greeting = long_text(_("greeting"), help_text=_("What they say first."))
     avatar = models.ImageField(_("avatar"), upload_to="characters/", blank=True)
     tone = models.CharField(
         _("tone"), max_length=20, choices=Tone.choices, default=Tone.FRIENDLY
@@ -107,6 +129,25 @@ class Character(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def clean(self) -> None:
+        """Refuse what only shows when fields are looked at together, and odd lists."""
+        wrong: dict[str, Any] = {}
+        if self.explicit_level and not self.is_adult:
+            wrong["explicit_level"] = _("Only a character for adults can be explicit.")
+        # Not by validators: Django does not ask those of what is blank, and to it {}
+        # is as blank as [].
+        for name, lines in (("boundaries", BOUNDARIES), ("tags", TAGS)):
+            try:
+                lines.check(getattr(self, name))
+            except ValidationError as error:
+                wrong[name] = error
+        if wrong:
+            raise ValidationError(wrong)
+
     @property
     def is_adult(self) -> bool:
         return self.rating == self.Rating.ADULT
+
+    @property
+    def is_archived(self) -> bool:
+        return self.archived_at is not None

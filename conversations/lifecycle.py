@@ -21,10 +21,21 @@ from conversations.turns import locked, target
 def begin(user: User, character: Character, **fields: Any) -> Conversation:
     """Open a conversation; a character with a greeting speaks first.
 
-    Raises AgeRestricted: a greeting, too, is for those who may hear it.
+    Raises AgeRestricted: a greeting, too, is for those who may hear it. NotFound, when
+    the character is deleted meanwhile.
     """
     if not guardrails.may_talk(user.profile, character):
         raise errors.AgeRestricted(user.profile)
+    try:
+        return _begin(user, character, **fields)
+    except IntegrityError:
+        # The database notices at the very end, when all that was written is taken back.
+        if Character.objects.filter(pk=character.pk).exists():
+            raise
+        raise errors.NotFound from None
+
+
+def _begin(user: User, character: Character, **fields: Any) -> Conversation:
     with transaction.atomic():
         conversation = Conversation.objects.create(
             user=user, character=character, **fields

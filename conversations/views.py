@@ -109,10 +109,12 @@ def start(request: Request, slug: str) -> HttpResponse:
         character=character, status=Conversation.Status.OPEN
     )
     conversation = unused.exclude(messages__role=Message.Role.USER).first()
+    try:
+        conversation = conversation or lifecycle.begin(request.user, character)
+    except NotFound:  # deleted this very moment
+        raise Http404 from None
 
-    return redirect(
-        "conversation", (conversation or lifecycle.begin(request.user, character)).pk
-    )
+    return redirect("conversation", conversation.pk)
 
 
 @require_safe

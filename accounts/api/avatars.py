@@ -1,7 +1,8 @@
-"""One's own picture over the API."""
+"""One's own picture over the API, and how any picture is taken there."""
 
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import OpenApiExample, extend_schema
@@ -33,6 +34,23 @@ class AvatarSerializer(serializers.Serializer):
     )
 
 
+#: The body of an operation that takes a picture. Of a change a file is not one part
+#: among others, as of other PATCHes.
+UPLOAD = {"multipart/form-data": AvatarSerializer(partial=False)}
+REFUSED_BY = (AvatarUnreadable, AvatarTooLarge, RateLimited, StorageUnavailable)
+
+
+def sent_picture(request: Request, sender: str) -> UploadedFile:
+    """Return the file of a request, which counts against the limit of `sender`.
+
+    Whether it is a picture shows when it is stored. Raises RateLimited.
+    """
+    check(*AVATAR, sender)
+    serializer = AvatarSerializer(data=request.data)
+    serializer.is_valid(raise_exception=True)
+    return serializer.validated_data["file"]
+
+
 @method_decorator(never_cache, name="dispatch")
 class AvatarView(generics.GenericAPIView):
     serializer_class = AvatarSerializer
@@ -45,15 +63,8 @@ class AvatarView(generics.GenericAPIView):
         description="The content decides what the file is. Its middle is kept, "
         "upright, as a WebP of 512 by 512 pixels without metadata, under a new "
         "`avatar_url`.",
-        # Of a change a file is not one part among others, as of other PATCHes.
-        request={"multipart/form-data": AvatarSerializer(partial=False)},
-        responses={200: MeSerializer}
-        | refusals(
-            400,
-            401,
-            415,
-            by=(AvatarUnreadable, AvatarTooLarge, RateLimited, StorageUnavailable),
-        ),
+        request=UPLOAD,
+        responses={200: MeSerializer} | refusals(400, 401, 415, by=REFUSED_BY),
         examples=[
             OpenApiExample(
                 "changed",
@@ -65,10 +76,7 @@ class AvatarView(generics.GenericAPIView):
     )
     def patch(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         user = signed_in(request)
-        check(*AVATAR, str(user.pk))
-        serializer = self.get_serializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        avatars.put(user.profile, serializer.validated_data["file"])
+        avatars.put(user.profile, sent_picture(request, str(user.pk)))
         return Response(MeSerializer(user.profile).data)
 
     @extend_schema(

@@ -1,4 +1,4 @@
-"""Text and ids as the API takes them: JSON strings, and no numbers that could be."""
+"""Text, ids and numbers as the API takes them: of their own type in JSON."""
 
 from typing import Any
 
@@ -15,6 +15,15 @@ class OnlyText:
         return super().to_internal_value(data)  # type: ignore[misc]
 
 
+class OnlyNumber:
+    """Refuse what REST framework would turn into a number: "1", true, "NaN"."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, bool) or not isinstance(data, int | float):
+            self.fail("invalid")  # type: ignore[attr-defined]
+        return super().to_internal_value(data)  # type: ignore[misc]
+
+
 class TextField(OnlyText, serializers.CharField):
     pass
 
@@ -23,10 +32,26 @@ class IdField(OnlyText, serializers.UUIDField):
     """An id; REST framework would take the number 1 for one."""
 
 
+class SlugField(OnlyText, serializers.SlugField):
+    pass
+
+
+class FloatField(OnlyNumber, serializers.FloatField):
+    pass
+
+
+class IntegerField(OnlyNumber, serializers.IntegerField):
+    pass
+
+
 class TextModelSerializer(serializers.ModelSerializer):
-    """A model's, whose texts are texts."""
+    """A model's, whose texts are texts, and numbers numbers."""
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
         models.CharField: TextField,
+        models.TextField: TextField,
+        models.SlugField: SlugField,
+        models.FloatField: FloatField,
+        models.PositiveSmallIntegerField: IntegerField,
     }

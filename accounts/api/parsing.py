@@ -1,7 +1,7 @@
 """JSON as every endpoint reads it: only what every database and client can hold."""
 
-import math
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
@@ -30,7 +30,8 @@ class StrictJSONParser(JSONParser):
         for value in values:
             if isinstance(value, str) and UNSTORABLE.search(value):
                 raise ParseError(_("Text cannot contain NUL or half a surrogate pair."))
-            if isinstance(value, float) and not math.isfinite(value):
+            # Also whole ones: they have no end in JSON, and no float holds them.
+            if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
                 raise ParseError(_("A number is too large."))
         return data
 

@@ -29,6 +29,7 @@ class ParsingTests(SimpleTestCase):
         self.assert_malformed('{"a": 1e999}')
         self.assert_malformed('{"a": [{"b": -1e999}]}')
         self.assert_malformed('{"a": ' + "9" * 5000 + "}")
+        self.assert_malformed('{"a": -' + "9" * 400 + "}")
 
     def test_it_refuses_text_no_database_holds_wherever_it_is(self):
         for bad in ("a\0b", "\ud800", "\udfff b"):

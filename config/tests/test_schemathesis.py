@@ -35,6 +35,9 @@ RULES = {
     "GET /conversations/{id}/messages": "`before` names a message of there",
     "PATCH /me": "time zones have names, and birthdates a past",
     "PATCH /me/avatar": "a file has to be a picture",
+    "PATCH /admin/characters/{slug}": "a slug stays, and only adults' are explicit",
+    "PATCH /admin/characters/{slug}/avatar": "a file has to be a picture",
+    "POST /admin/characters": "only adults' are explicit, and models have labels",
     "POST /admin/teams": "no two teams have one name",
     "POST /auth/register": "passwords have to be good ones",
     "POST /conversations": "one of two names has to be that of a character",
@@ -49,7 +52,9 @@ RULES = {
 #: Operations that take what their schema does not, and why.
 LENIENT = {
     "GET /admin/audit": "a filter that is left empty is none",
+    "GET /admin/characters": "a filter that is left empty is none",
     "GET /admin/users": "a filter that is left empty is none",
+    "POST /admin/characters": "the space around a text is not measured",
 }
 
 #: Operations that are left out, and why.
@@ -82,6 +87,10 @@ class Person:
 
     def object_at(self, path: str) -> str | None:
         """Return the id of a new object of theirs, where the path names one."""
+        if path.startswith("/admin/characters/{"):
+            made = self.call("POST", "/admin/characters", {"name": "Nora"})
+            # Whom it is refused is refused the rest as well.
+            return made.json().get("slug", "luna")
         if not path.startswith(("/conversations/{", "/messages/{")):
             return {"/characters/{slug}": "luna"}.get(path)
         new = {"character": "assistant"}

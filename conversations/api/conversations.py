@@ -71,6 +71,7 @@ class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
             400: REFUSALS[400],
             401: REFUSALS[401],
             403: REFUSALS[403],
+            404: REFUSALS[404],
         },
     )
     def post(self, request: Request) -> Response:
