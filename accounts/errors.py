@@ -182,32 +182,37 @@ class OwnAccount(Refusal):
     detail = _("You cannot shut yourself out; ask another administrator.")
 
 
+def in_time(seconds: int) -> str:
+    """Return how long to wait, in the unit a person would say it in, rounded up."""
+    if seconds < 120:
+        said = ngettext("%(count)d second", "%(count)d seconds", seconds)
+        return said % {"count": seconds}
+    if (minutes := math.ceil(seconds / 60)) < 120:
+        said = ngettext("%(count)d minute", "%(count)d minutes", minutes)
+        return said % {"count": minutes}
+    hours = math.ceil(seconds / 3600)
+    return ngettext("%(count)d hour", "%(count)d hours", hours) % {"count": hours}
+
+
 class RateLimited(Refusal):
     """`retry_after` says in how many seconds to come back."""
 
     status = 429
     code = "rate_limited"
+    detail = _("Too many requests; try again in a moment.")
+    #: What is said instead, where it is known when to come back.
+    sentence = _("Too many requests; try again in %(time)s.")
 
-    def __init__(self, retry_after: int, detail: str = "") -> None:
+    def __init__(self, retry_after: int) -> None:
         self.retry_after = retry_after
-        super().__init__(
-            detail
-            or _("Too many requests; try again in %(seconds)s seconds.")
-            % {"seconds": retry_after},
-            retry_after=retry_after,
-        )
+        told = str(self.sentence) % {"time": in_time(retry_after)}
+        super().__init__(told, retry_after=retry_after)
 
 
 class CodesLocked(RateLimited):
     """The same of codes of a second factor, which are locked for minutes."""
 
-    def __init__(self, retry_after: int) -> None:
-        minutes = math.ceil(retry_after / 60)
-        sentence = ngettext(
-            "After ten wrong codes none is taken for a while, so that nobody can guess "
-            "yours; try again in %(minutes)d minute.",
-            "After ten wrong codes none is taken for a while, so that nobody can guess "
-            "yours; try again in %(minutes)d minutes.",
-            minutes,
-        )
-        super().__init__(retry_after, sentence % {"minutes": minutes})
+    sentence = _(
+        "After ten wrong codes none is taken for a while, so that nobody can guess "
+        "yours; try again in %(time)s."
+    )

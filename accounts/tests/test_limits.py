@@ -5,6 +5,7 @@ from unittest import mock
 
 from django.test import Client, TransactionTestCase, override_settings
 
+from accounts.errors import in_time
 from accounts.tests.cases import LOGIN, JsonTestCase
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bob
 from accounts.tests.races import at_once
@@ -30,7 +31,7 @@ class DoorTestCase(JsonTestCase):
         assert answer.status_code == 429
         seconds = int(answer["Retry-After"])
         assert 1 <= seconds <= 300
-        self.assertContains(answer, f"try again in {seconds} seconds", status_code=429)
+        self.assertContains(answer, f"try again in {in_time(seconds)}", status_code=429)
 
     def assert_answer_says_when(self, answer):
         self.assert_refused(answer, 429, "rate_limited")

@@ -6,10 +6,11 @@ from unittest import mock
 import pytest
 from django.core.cache import caches
 from django.test import RequestFactory, SimpleTestCase, override_settings
+from django.utils import translation
 from redis.exceptions import ConnectionError, TimeoutError
 
 from accounts.cache import MemoryCache, SteadyRedisCache
-from accounts.errors import RateLimited
+from accounts.errors import RateLimited, in_time
 from accounts.throttling import acheck, check, client_ip, client_network
 
 NOWHERE = {
@@ -213,3 +214,23 @@ class MemoryTests(SimpleTestCase):
     def test_it_is_used_where_there_is_no_redis_and_while_it_is_away(self):
         redis = SteadyRedisCache("redis://127.0.0.1:1/0", {})
         assert isinstance(redis._memory, MemoryCache)
+
+
+class WordsTests(SimpleTestCase):
+    def test_it_says_when_in_the_unit_people_use(self):
+        for seconds, said in (
+            (1, "1 second"),
+            (119, "119 seconds"),
+            (120, "2 minutes"),
+            (121, "3 minutes"),
+            (900, "15 minutes"),
+            (7140, "119 minutes"),
+            (7141, "2 hours"),
+            (80_000, "23 hours"),
+        ):
+            assert in_time(seconds) == said
+            refusal = RateLimited(seconds)
+            assert refusal.detail == f"Too many requests; try again in {said}."
+            assert refusal.body["retry_after"] == seconds
+        with translation.override("es"):
+            assert "inténtalo de nuevo en 2 horas" in RateLimited(7200).detail
