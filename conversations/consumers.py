@@ -277,19 +277,35 @@ class PagesConsumer(Socket):
 
     async def _answer_ring(self, ring: doorbell.Ring) -> None:
         conversation_id = uuid.UUID(ring["conversation"])
-        if ring["kind"] == "turn":
-            reply_id = uuid.UUID(ring["reply"])
-            if self.is_following(reply_id):
-                return
-            if conversation_id != self.conversation_id:
-                self.follow(reply_id, ring["after"])
-            elif ring["message"]:
-                await self._show_turn(uuid.UUID(ring["message"]), reply_id)
-                self.follow(reply_id, ring["after"])
-            else:  # written again, or continued: what is shown changes in the middle
+        is_shown = conversation_id == self.conversation_id
+        match ring["kind"]:
+            case "turn":
+                reply_id = uuid.UUID(ring["reply"])
+                if not self.is_following(reply_id):
+                    await self._show_turn_begun(conversation_id, reply_id, ring)
+            case "conversation.updated" | "read":
+                await self._show_item(conversation_id)
+            case "conversation.deleted":
+                if is_shown:
+                    self.conversation_id = None
+                await self.send(
+                    fragments.without(
+                        conversation_id, is_shown=is_shown, language=self.language
+                    )
+                )
+            case "message.deleted" if is_shown:
                 await self._show_whole(conversation_id)
-        elif ring["kind"] in ("conversation.updated", "read"):
-            await self._show_item(conversation_id)
+
+    async def _show_turn_begun(
+        self, conversation_id: uuid.UUID, reply_id: uuid.UUID, ring: doorbell.Ring
+    ) -> None:
+        if conversation_id != self.conversation_id:
+            self.follow(reply_id, ring["after"])
+        elif ring["message"]:
+            await self._show_turn(uuid.UUID(ring["message"]), reply_id)
+            self.follow(reply_id, ring["after"])
+        else:  # written again, or continued: what is shown changes in the middle
+            await self._show_whole(conversation_id)
 
 
 def see(user: User, conversation_id: uuid.UUID) -> tuple[str, list[uuid.UUID]]:

@@ -64,7 +64,7 @@ def ended(message_id: uuid.UUID) -> str:
 
 
 def conversation_item(conversation_id: uuid.UUID) -> str:
-    """Return a conversation's line in the list."""
+    """Return a conversation's line in the list, where it goes on top if it is new."""
     conversation = (
         Conversation.objects.with_unread()
         .select_related("character", "user__profile")
@@ -78,7 +78,21 @@ def conversation_item(conversation_id: uuid.UUID) -> str:
             "conversations/_conversation_item.html",
             {"conversation": conversation},
         )
-    return partial(f"#conversation-{conversation.pk}", "outerHTML", html)
+    line = f"#conversation-{conversation.pk}"
+    return partial(line, "outerHTML", html) + partial(
+        f"body:not(:has({line})) #recent", "afterbegin", html
+    )
+
+
+def without(conversation_id: uuid.UUID, *, is_shown: bool, language: str | None) -> str:
+    """Take a conversation that is gone off the list, and say so where it is shown."""
+    html = partial(f"#conversation-{conversation_id}", "delete", "")
+    if is_shown:
+        with translation.override(language):
+            said = render_to_string("conversations/_gone.html")
+        html += partial("#talk-menu, [popovertarget=talk-menu]", "delete", "")
+        html += partial("#composer-inner", "innerHTML", said)
+    return html
 
 
 def refusal(refused: Refusal, client_id: str | None) -> str:

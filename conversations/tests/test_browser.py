@@ -130,6 +130,38 @@ def test_a_second_tab_is_live(sit_down: Open, server: Server):
     assert messages(first).all_inner_texts() == messages(second).all_inner_texts()
 
 
+def test_a_second_tab_knows_what_is_new_and_what_is_gone(
+    sit_down: Open, server: Server
+):
+    page = sit_down(server)
+    say(page)
+    page.wait_for_selector("[data-status=complete]")
+    shown = page.url.rpartition("/")[2]
+    other = page.context.new_page()
+    other.goto("/")
+    other.get_by_role("button", name="Talk with Tertulia").click()
+    other.wait_for_selector("#talk[data-ready]")
+    new = other.url.rpartition("/")[2]
+    assert new != shown
+    say(other, "Something else.")
+    # Begun in one tab, it is on the list of the other.
+    page.locator(f"#recent #conversation-{new}").wait_for()
+    assert page.locator(f"#conversation-{new}").count() == 1
+    other.goto(f"/c/{shown}")
+    other.wait_for_selector("#talk[data-ready]")
+
+    other.get_by_role("button", name="This conversation").click()
+    other.get_by_text("Delete", exact=True).click()
+    other.get_by_role("button", name="Delete for good").click()
+    other.wait_for_url("**/c/")
+
+    page.get_by_text("This conversation is not here any more").wait_for()
+    assert page.locator(f"#conversation-{shown}").count() == 0
+    assert page.locator("#composer").count() == 0
+    page.get_by_role("link", name="All conversations").click()
+    page.wait_for_url("**/c/")
+
+
 def test_escape_stops_and_the_reply_can_go_on(sit_down: Open, server: Server):
     page = sit_down(server)
     say(page)

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.utils import translation
 
 from accounts.tests.factories import charlie
-from conversations import consumers, generations
+from conversations import consumers, generations, lifecycle
 from conversations.models import Message
 from conversations.tests.cases import PATIENCE, until
 from conversations.tests.factories import (
@@ -147,6 +147,56 @@ class PagesSocketTests(SocketTestCase):
 
         assert f'hx-target="#conversation-{self.conversation.pk}"' in shown
         assert "#messages" not in shown
+
+    async def test_it_takes_what_is_deleted_off_the_list(self):
+        other = await sync_to_async(make_conversation)(self.user)
+        pk = other.pk
+        async with self.socket() as socket:
+            await self.watching(socket)
+            await sync_to_async(lifecycle.delete)(other)
+            html = await socket.receive_from(PATIENCE)
+
+        target = f'hx-target="#conversation-{pk}" hx-swap="delete"'
+        assert target in html
+        assert "composer" not in html
+
+    async def test_it_says_that_what_it_shows_is_gone(self):
+        pk = self.conversation.pk
+        async with self.socket() as socket:
+            await self.watching(socket)
+            await sync_to_async(lifecycle.delete)(self.conversation)
+            html = await socket.receive_from(PATIENCE)
+            await self.send(socket, conversation_id=str(pk))
+            refused = await socket.receive_from(PATIENCE)
+
+        assert f'hx-target="#conversation-{pk}" hx-swap="delete"' in html
+        assert 'hx-target="#composer-inner"' in html
+        assert "not here any more" in html
+        assert "not_found" in refused
+
+    async def test_it_shows_no_message_that_is_deleted(self):
+        asked, said = await sync_to_async(
+            lambda: (say(self.conversation, "First"), answer(self.conversation, "So"))
+        )()
+        async with self.socket() as socket:
+            await self.watching(socket)
+            await sync_to_async(lifecycle.delete_message)(self.user, said.pk)
+            html = await self.until(socket, 'hx-target="#messages"')
+
+        assert f"message-{asked.pk}" in html
+        assert f"message-{said.pk}" not in html
+
+    async def test_it_puts_what_is_new_on_top_of_the_list(self):
+        async with self.socket() as socket:
+            await self.watching(socket)
+            new = await sync_to_async(make_conversation)(self.user)
+            await sync_to_async(lifecycle.change)(new, title="New here")
+            html = await socket.receive_from(PATIENCE)
+
+        line = f"#conversation-{new.pk}"
+        assert f'hx-target="body:not(:has({line})) #recent"' in html
+        assert 'hx-swap="afterbegin"' in html
+        assert "New here" in html
 
     async def test_it_shows_all_again_when_a_reply_is_continued(self):
         _asked, reply = await sync_to_async(
