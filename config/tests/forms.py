@@ -16,6 +16,10 @@ FORMS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "c/<uuid:pk>/pin": ("owner", {}),
     "c/<uuid:pk>/reset": ("owner", {}),
     "c/<uuid:pk>/delete": ("owner", {}),
+    "panel/<uuid:person>/<uuid:pk>/reassign": (
+        "supervisor",
+        {"to": "bob@example.com", "reason": "Until Monday"},
+    ),
     "m/<uuid:pk>/stop": ("owner", {}),
     "m/<uuid:pk>/continue": ("owner", {}),
     "m/<uuid:pk>/regenerate": ("owner", {}),

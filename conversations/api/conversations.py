@@ -163,7 +163,7 @@ class ReassignConversation(APIView):
                 "to somebody who is there tonight",
                 value={
                     "user": "0c9f6c52-fe4d-4f4f-8df5-ab7cf2cb3d1e",
-                    "reason": "Bob is away until Monday.",
+                    "reason": "Bob is away until Monday",
                 },
                 request_only=True,
             )
