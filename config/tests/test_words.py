@@ -21,6 +21,7 @@ from django.core.cache import cache
 from django.test import TestCase
 from django.urls import reverse
 from django.utils import formats, translation
+from django.utils.functional import Promise
 
 from accounts.models import Export, User
 from accounts.tests.factories import PASSWORD, ada, alice, make_user
@@ -356,6 +357,17 @@ class AdminNameTests(TestCase):
         assert "Administración de Tertulia" in page
         same = [said for said in in_language("en") if said in in_language("es")]
         assert same == []
+
+    def test_every_field_it_shows_can_be_named_in_spanish(self):
+        unnamed = [
+            f"{model.__name__}.{field.name}"
+            for model, shown in admin.site._registry.items()
+            for field in model._meta.fields
+            if field.name in {*shown.list_display, *(shown.fields or ())}
+            or (shown.fields is None and field.editable)
+            if not isinstance(field._verbose_name, Promise) and not field.primary_key
+        ]
+        assert unnamed == []
 
 
 def in_language(language: str) -> list[str]:
