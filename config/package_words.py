@@ -107,6 +107,7 @@ PASSWORDS = (
 )
 
 ADMIN_SITE = (
+    _("Start typing to filter…"),
     _("The {name} “{obj}” was added successfully. You may add another {name} below."),
     _("The {name} “{obj}” was changed successfully. You may add another {name} below."),
     _("The {name} “{obj}” was changed successfully. You may edit it again below."),

@@ -38,7 +38,7 @@ from config.tests.matrix import Matrix
 #: The ways in which Spanish speaks to a stranger.
 USTED = re.compile(
     r"\b(su|sus|usted|ustedes|escriba|introduzca|ingrese|haga|por favor|asegúrese|"
-    r"compruebe|corrija|elija|escoja|seleccione|pulse|marque|envíe|inténtelo|"
+    r"compruebe|corrija|empiece|elija|escoja|seleccione|pulse|marque|envíe|inténtelo|"
     r"está seguro|ha olvidado|ha indicado|puede (?:agregar|editar)\w*)\b",
     re.IGNORECASE,
 )
