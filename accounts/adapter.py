@@ -15,17 +15,22 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import translation
+from django.utils.translation import gettext_lazy as _
 
 from accounts import arrivals, audit, passwords, registration
 from accounts.errors import InvalidCredentials, RateLimited
 from accounts.mfa import second_factor
 from accounts.models import Profile, User, normalize_email, validate_email_spelling
 from accounts.throttling import client_ip
+from accounts.wording import WRONG_PASSWORD
 
 
 class AccountAdapter(DefaultAccountAdapter):
     error_messages = DefaultAccountAdapter.error_messages | {
-        "email_password_mismatch": InvalidCredentials.detail
+        "email_password_mismatch": InvalidCredentials.detail,
+        "enter_current_password": WRONG_PASSWORD,
+        "incorrect_password": WRONG_PASSWORD,
+        "rate_limited": _("Too many requests; wait a minute and try again."),
     }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

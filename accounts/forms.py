@@ -26,10 +26,11 @@ from accounts.models import (
     Profile,
     User,
     normalize_email,
-    time_zones,
+    offered_time_zones,
     validate_birthdate,
     validate_email_spelling,
 )
+from accounts.wording import INVALID_EMAIL, OurWords
 
 
 class DateInput(forms.DateInput):
@@ -40,7 +41,9 @@ class DateInput(forms.DateInput):
         super().__init__(attrs=attrs, format="%Y-%m-%d")
 
 
-class SignupForm(allauth_forms.SignupForm):
+class SignupForm(OurWords, allauth_forms.SignupForm):
+    labels = {"email": _("E-mail")}
+
     display_name = forms.CharField(
         label=_("Display name"),
         max_length=80,
@@ -87,8 +90,10 @@ class SignupForm(allauth_forms.SignupForm):
         return None, redirect(url)
 
 
-class LoginForm(allauth_forms.LoginForm):
+class LoginForm(OurWords, allauth_forms.LoginForm):
     """Filled in for who has just signed up, down to the password."""
+
+    labels = {"login": _("E-mail")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -99,8 +104,10 @@ class LoginForm(allauth_forms.LoginForm):
             self.fields["password"].widget.attrs["autofocus"] = True
 
 
-class ResetPasswordForm(allauth_forms.ResetPasswordForm):
+class ResetPasswordForm(OurWords, allauth_forms.ResetPasswordForm):
     """Asks for a link by mail, and takes as long for an e-mail nobody has."""
+
+    labels = {"email": _("E-mail")}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -130,12 +137,7 @@ class ResetLinkForm(allauth_forms.UserTokenForm):
 
 
 class ProfileForm(forms.ModelForm):
-    time_zone = forms.ChoiceField(
-        label=_("Time zone"),
-        choices=lambda: [
-            (name, name.replace("_", " ")) for name in sorted(time_zones())
-        ],
-    )
+    time_zone = forms.ChoiceField(label=_("Time zone"))
 
     class Meta:
         model = Profile
@@ -147,6 +149,15 @@ class ProfileForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["gender"].choices = [  # type: ignore[attr-defined]
+            ("", _("not said")),
+            *Profile.Gender.choices,
+        ]
+        # What is stored stays as it is, whatever a program has chosen.
+        zones = dict.fromkeys([*offered_time_zones(), self.instance.time_zone])
+        self.fields["time_zone"].choices = [  # type: ignore[attr-defined]
+            (name, name.replace("_", " ")) for name in zones
+        ]
         birthdate = self.fields["birthdate"]
         if self.instance.birthdate is None:
             birthdate.help_text = _("It can be set once.")
@@ -205,6 +216,7 @@ class AddressField(forms.EmailField):
     """An e-mail in the one spelling in which accounts are stored."""
 
     default_validators = [*forms.EmailField.default_validators, validate_email_spelling]
+    default_error_messages = {"invalid": INVALID_EMAIL}
 
     def to_python(self, value: Any) -> str:
         return normalize_email(super().to_python(value) or "")

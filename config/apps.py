@@ -1,12 +1,14 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ConfigConfig(AppConfig):
     """The project itself: settings, routes, and the command that serves it."""
 
     name = "config"
+    verbose_name = _("Site")
 
     def ready(self) -> None:
         from llm.signals import default_made

@@ -198,9 +198,13 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 # The sign-in address is the operator's to change.
 ACCOUNT_MAX_EMAIL_ADDRESSES = 1
 ACCOUNT_FORMS = {
+    "change_password": "accounts.password_forms.ChangePasswordForm",
     "login": "accounts.forms.LoginForm",
+    "reauthenticate": "accounts.password_forms.ReauthenticateForm",
     "signup": "accounts.forms.SignupForm",
     "reset_password": "accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "accounts.password_forms.ResetPasswordKeyForm",
+    "set_password": "accounts.password_forms.SetPasswordForm",
     "user_token": "accounts.forms.ResetLinkForm",
 }
 # What is counted per address is counted in accounts/limits.py, with the API.
@@ -329,6 +333,7 @@ CORS_URLS_REGEX = r"^/api/.*$"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("es", _("Spanish"))]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+FORMAT_MODULE_PATH = ["config.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"

@@ -1,10 +1,12 @@
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class ConversationsConfig(AppConfig):
     """Conversations, their messages, and the replies being written."""
 
     name = "conversations"
+    verbose_name = _("Conversations")
 
     def ready(self) -> None:
         from accounts import chores

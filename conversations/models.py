@@ -53,14 +53,21 @@ class Conversation(models.Model):
     # The last message of the branch the person sees; everything else about the
     # tree follows from the messages' parents.
     head = models.ForeignKey(
-        "Message", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+        "Message",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("head"),
     )
     created_at = models.DateTimeField(
         _("created"), default=timezone.now, editable=False
     )
     last_message_at = models.DateTimeField(_("last message"), default=timezone.now)
-    last_message_preview = models.CharField(max_length=PREVIEW_LENGTH, blank=True)
-    last_read_at = models.DateTimeField(default=timezone.now)
+    last_message_preview = models.CharField(
+        _("last words"), max_length=PREVIEW_LENGTH, blank=True
+    )
+    last_read_at = models.DateTimeField(_("last read"), default=timezone.now)
 
     objects = ConversationQuerySet.as_manager()
 
@@ -128,13 +135,26 @@ class Message(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     conversation = models.ForeignKey(
-        Conversation, on_delete=models.CASCADE, related_name="messages"
+        Conversation,
+        on_delete=models.CASCADE,
+        related_name="messages",
+        verbose_name=_("conversation"),
     )
     parent = models.ForeignKey(
-        "self", on_delete=models.CASCADE, null=True, blank=True, related_name="children"
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="children",
+        verbose_name=_("comes after"),
     )
     reply_to = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="answers"
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="answers",
+        verbose_name=_("answers"),
     )
     role = models.CharField(_("role"), max_length=10, choices=Role.choices)
     content = models.TextField(_("content"), blank=True)
@@ -146,7 +166,9 @@ class Message(models.Model):
         _("importance"), max_length=6, choices=Importance.choices, default="normal"
     )
     media_urls = models.JSONField(_("media"), default=list, blank=True)
-    client_id = models.CharField(max_length=64, null=True, blank=True)
+    client_id = models.CharField(
+        _("id of the client"), max_length=64, null=True, blank=True
+    )
     created_at = models.DateTimeField(_("created"), default=timezone.now)
 
     objects = MessageQuerySet.as_manager()

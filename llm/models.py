@@ -56,7 +56,10 @@ class DailyUsage(models.Model):
     """Units one person used, and has reserved, on one of their own days."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="daily_usage"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="daily_usage",
+        verbose_name=_("user"),
     )
     date = models.DateField(_("date"))
     used = models.PositiveIntegerField(_("used"), default=0)
@@ -81,7 +84,10 @@ class UsageRecord(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="usage_records"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="usage_records",
+        verbose_name=_("user"),
     )
     date = models.DateField(_("date"))
     model = models.CharField(_("model"), max_length=220)

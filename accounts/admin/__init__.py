@@ -5,11 +5,14 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib import admin
+from django.utils.translation import gettext_lazy as _
 from django.views.generic import RedirectView
 
 # Each registers what it shows.
 from accounts.admin import audit, groups, sessions, users  # noqa: F401
 
+admin.site.site_header = _("Tertulia administration")
+admin.site.site_title = _("Tertulia administration")
 # One door, with its limits and its second factor, for pages and the admin site.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 # One page for one's own password, with its limits, its rules and its mail.

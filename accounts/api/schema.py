@@ -30,9 +30,9 @@ class ErrorSerializer(serializers.Serializer):
 
 _INVALID = {
     "code": "invalid",
-    "detail": "email: Enter a valid email address.",
+    "detail": "email: Enter a valid e-mail address.",
     "errors": [
-        {"field": "email", "code": "invalid", "detail": "Enter a valid email address."}
+        {"field": "email", "code": "invalid", "detail": "Enter a valid e-mail address."}
     ],
 }
 _NOT_AUTHENTICATED = {

@@ -12,10 +12,13 @@ from accounts.api.fields import OnlyText, TextField, TextModelSerializer
 from accounts.authentication.bearer import signed_in
 from accounts.data import leaving
 from accounts.models import Profile, User, normalize_email, validate_email_spelling
+from accounts.wording import INVALID_EMAIL
 
 
 class EmailField(OnlyText, serializers.EmailField):
     """An address in the one spelling it is stored in, checked in that spelling."""
+
+    default_error_messages = {"invalid": INVALID_EMAIL}
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=254, **kwargs)

@@ -4,7 +4,6 @@ from typing import Any
 
 from allauth.account.adapter import get_adapter
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from drf_spectacular.utils import OpenApiExample, extend_schema, extend_schema_view
 from rest_framework import generics, serializers
@@ -43,6 +42,7 @@ from accounts.limits import LOGIN, REFRESH, SIGN_UP, TICKET
 from accounts.mfa import second_factor
 from accounts.models import Profile, Session, SocketTicket, User
 from accounts.throttling import check, client_ip, client_network
+from accounts.wording import WRONG_PASSWORD
 
 _PAIR = {
     "access_token": "eyJhbGciOiJIUzI1NiJ9…",
@@ -344,6 +344,4 @@ def confirm_password(
     """Raise a ValidationError unless `password` is the one of who asks."""
     user = authenticated(request, signed_in(request).email, password)
     if user is None or user != request.user:
-        raise serializers.ValidationError(
-            {field: _("This is not your current password.")}
-        )
+        raise serializers.ValidationError({field: WRONG_PASSWORD})

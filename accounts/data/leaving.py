@@ -13,10 +13,11 @@ from django.utils.translation import gettext_lazy as _
 from accounts.errors import InvalidTotp
 from accounts.mfa import second_factor
 from accounts.models import User, normalize_email
+from accounts.wording import WRONG_PASSWORD
 
 #: What is said when it is not right.
 WRONG = {
-    "password": _("This is not your current password."),
+    "password": WRONG_PASSWORD,
     "code": InvalidTotp.detail,
     "email": _("This is not the e-mail of your account."),
 }

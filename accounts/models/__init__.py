@@ -5,6 +5,7 @@ from accounts.models.exports import Export
 from accounts.models.profiles import (
     ADULT_AGE,
     Profile,
+    offered_time_zones,
     time_zones,
     validate_birthdate,
     validate_time_zone,
@@ -44,6 +45,7 @@ __all__ = [
     "UserQuerySet",
     "digest",
     "normalize_email",
+    "offered_time_zones",
     "session_expiry",
     "time_zones",
     "validate_birthdate",

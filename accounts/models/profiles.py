@@ -16,10 +16,32 @@ ADULT_AGE = 18
 OLDEST_AGE = 130
 
 
+#: What the names of places begin with; the others are of countries as they were, of
+#: offsets, and of no place at all (`Factory`, `localtime`).
+AREAS = (
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Europe",
+    "Indian",
+    "Pacific",
+)
+
+
 @cache
 def time_zones() -> frozenset[str]:
-    """Return the time zones people can choose; finding them reads the disk."""
+    """Return the time zones that are known; finding them reads the disk."""
     return frozenset(available_timezones())
+
+
+def offered_time_zones() -> list[str]:
+    """Return those people choose among, UTC first: the others may be stored."""
+    places = [name for name in time_zones() if name.partition("/")[0] in AREAS]
+    return ["UTC", *sorted(places)]
 
 
 def validate_time_zone(name: str) -> None:

@@ -45,17 +45,22 @@ class Session(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
-        User, on_delete=models.CASCADE, related_name="api_sessions"
+        User,
+        on_delete=models.CASCADE,
+        related_name="api_sessions",
+        verbose_name=_("user"),
     )
     refresh_hash = models.CharField(max_length=64)
     previous_hash = models.CharField(max_length=64, blank=True)
     rotated_at = models.DateTimeField(null=True, blank=True)
-    ip = models.GenericIPAddressField(null=True, blank=True)
-    user_agent = models.CharField(max_length=300, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-    last_seen_at = models.DateTimeField(default=timezone.now)
-    expires_at = models.DateTimeField(default=session_expiry)
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    ip = models.GenericIPAddressField(_("IP"), null=True, blank=True)
+    user_agent = models.CharField(_("program"), max_length=300, blank=True)
+    created_at = models.DateTimeField(
+        _("created"), default=timezone.now, editable=False
+    )
+    last_seen_at = models.DateTimeField(_("last used"), default=timezone.now)
+    expires_at = models.DateTimeField(_("expires"), default=session_expiry)
+    revoked_at = models.DateTimeField(_("ended"), null=True, blank=True)
 
     objects = SessionQuerySet.as_manager()
 
@@ -143,7 +148,10 @@ class ExternalIdentity(models.Model):
     """Who a user is to another issuer whose tokens are accepted."""
 
     user = models.ForeignKey(
-        User, on_delete=models.CASCADE, related_name="external_identities"
+        User,
+        on_delete=models.CASCADE,
+        related_name="external_identities",
+        verbose_name=_("user"),
     )
     issuer = models.CharField(_("issuer"), max_length=255)
     subject = models.CharField(_("subject"), max_length=255)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import access
 from accounts.models.profiles import Profile
+from accounts.wording import INVALID_EMAIL
 
 #: Fields of a user whose change ends sessions.
 _BINDS_SESSIONS = frozenset({"password", "role", "is_active"})
@@ -32,7 +33,7 @@ def validate_email_spelling(email: str) -> None:
     for an I: a second address that looks like the first.
     """
     if not email.rpartition("@")[0].isascii():
-        raise ValidationError(_("Enter a valid email address."), code="invalid")
+        raise ValidationError(INVALID_EMAIL, code="invalid")
 
 
 class Team(models.Model):

@@ -41,7 +41,7 @@ def sign_up(open_page: Open) -> Open:
         page = open_page(base_url=url, **{"viewport": LAPTOP} | options)
         page.context.set_default_timeout(30_000)
         page.goto("/accounts/signup/")
-        page.get_by_label("Email").fill(EMAIL)
+        page.get_by_label("E-mail").fill(EMAIL)
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Make the account").click()
         page.wait_for_url(f"{url}/accounts/login/")
@@ -106,7 +106,7 @@ def sign_out(page: "Page") -> None:
 
 def sign_in(page: "Page", path: str = "/settings/security") -> None:
     page.goto(f"/accounts/login/?next={path}")
-    page.get_by_label("Email").fill(EMAIL)
+    page.get_by_label("E-mail").fill(EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
 

@@ -291,3 +291,36 @@ def change(client: Client, user: User, **profile: object):
     return client.post(
         path, body | {f"profile-0-{name}": value for name, value in fields.items()}
     )
+
+
+class ChoiceTests(TestCase):
+    def setUp(self):
+        self.alice = alice()
+        self.client.force_login(self.alice)
+
+    def offered(self, field: str) -> dict[str, str]:
+        page = self.client.get(PROFILE)
+        return dict(page.context["form"].fields[field].choices)
+
+    def test_time_zones_are_of_places(self):
+        zones = list(self.offered("time_zone"))
+
+        assert zones[0] == "UTC"
+        assert {"Europe/Madrid", "America/Argentina/Buenos_Aires"} <= set(zones)
+        assert not {"Factory", "localtime", "GB", "EST", "Etc/GMT+5"} & set(zones)
+        assert all("/" in zone for zone in zones[1:])
+
+    def test_a_stored_zone_that_is_not_offered_is_kept(self):
+        Profile.objects.filter(user=self.alice).update(time_zone="US/Pacific")
+
+        response = self.client.post(
+            PROFILE, {"display_name": "Al", "time_zone": "US/Pacific"}
+        )
+
+        assert response.status_code == 302
+        assert "US/Pacific" in self.offered("time_zone")
+        assert Profile.objects.get(user=self.alice).time_zone == "US/Pacific"
+
+    def test_a_gender_that_is_not_said_is_called_so(self):
+        assert self.offered("gender")[""] == "not said"
+        assert "---" not in self.client.get(PROFILE).content.decode()

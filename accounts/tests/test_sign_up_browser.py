@@ -31,7 +31,7 @@ def look(request) -> dict:
 
 def sign_up(page: "Page", email: str = EMAIL) -> None:
     page.goto("/accounts/signup/?next=/settings/profile")
-    page.get_by_label("Email").fill(email)
+    page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
 
@@ -51,7 +51,7 @@ def test_signing_up_leads_to_typing_the_password_once_more(
     page.wait_for_url("**/accounts/login/?next=*")
 
     assert "example" not in page.url.lower()
-    assert page.get_by_label("Email").input_value() == EMAIL
+    assert page.get_by_label("E-mail").input_value() == EMAIL
     assert page.get_by_text("Your account is ready").is_visible()
     assert page.get_by_role("button", name="Sign in", exact=True).is_visible()
     assert fits(page)
@@ -69,7 +69,7 @@ def test_signing_in_by_oneself_is_filled_in_for_nobody(
     page = open_page(base_url=shared_server.url)
     page.goto("/accounts/login/")
 
-    assert page.get_by_label("Email").input_value() == ""
+    assert page.get_by_label("E-mail").input_value() == ""
 
 
 def test_an_address_is_confirmed_from_the_mail_to_the_first_page(
@@ -93,7 +93,7 @@ def test_an_address_is_confirmed_from_the_mail_to_the_first_page(
     page.screenshot(path=screenshots / f"confirm-{theme}.png")
     page.get_by_role("button", name="Confirm").click()
     page.wait_for_url("**/accounts/login/?next=*")
-    assert page.get_by_label("Email").input_value() == EMAIL
+    assert page.get_by_label("E-mail").input_value() == EMAIL
     page.screenshot(path=screenshots / f"confirmed-{theme}.png")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

@@ -34,7 +34,7 @@ def sit_down(open_page: Open) -> Open:
         # Several browsers and servers may share two processors here.
         page.context.set_default_timeout(30_000)
         page.goto("/accounts/signup/")
-        page.get_by_label("Email").fill("alice@example.com")
+        page.get_by_label("E-mail").fill("alice@example.com")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_label("Display name").fill("Alice")
         page.get_by_role("button", name="Make the account").click()
@@ -360,7 +360,7 @@ def test_who_reads_somebody_elses_conversation_sees_the_reply_grow(
         base_url=server.url, java_script_enabled=is_scripted
     ).new_page()
     reader.goto("/accounts/login/")
-    reader.get_by_label("Email").fill("ada@example.com")
+    reader.get_by_label("E-mail").fill("ada@example.com")
     reader.get_by_label("Password").fill(PASSWORD)
     reader.get_by_role("button", name="Sign in", exact=True).click()
     say(page)
