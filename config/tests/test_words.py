@@ -234,7 +234,7 @@ class FormWordTests(Matrix):
 
     def said(self) -> Iterator[tuple[str, str]]:
         for route in {*FORMS, *NOT_ACCEPTED}:
-            if route.startswith(("admin/", "c/", "m/", "characters/")):
+            if route.startswith(("admin/", "c/", "m/", "panel/", "characters/")):
                 continue
             actor, _fields = FORMS.get(route, ("owner", {}))
             for who in {actor, "anonymous"}:
