@@ -22,7 +22,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts import audit
-from accounts.authentication import browsers
+from accounts.authentication import browsers, sign_ins
 from accounts.authentication.devices import device_of
 from accounts.errors import InvalidCredentials, InvalidToken, TokenReused
 from accounts.models import (
@@ -50,11 +50,14 @@ class Tokens:
     expires_in: int
 
 
-def open_session(user: User, *, ip: str = "", user_agent: str = "") -> Tokens:
+def open_session(
+    user: User, *, basis: str = "", ip: str = "", user_agent: str = ""
+) -> Tokens:
     """Begin a session of a user who has just proved who they are.
 
     Raises InvalidCredentials when they were deactivated, deleted or given another
-    password in the meantime.
+    password in the meantime; and when anything else has changed on which the sign-in
+    rested, if its `basis` is given (see `sign_ins.py`).
     """
     session = Session(
         user=user,
@@ -70,6 +73,8 @@ def open_session(user: User, *, ip: str = "", user_agent: str = "") -> Tokens:
             pk=user.pk, password=user.password, is_active=True
         )
         if not known.update(last_login=timezone.now()):
+            raise InvalidCredentials
+        if basis and not sign_ins.still_holds(user, basis):
             raise InvalidCredentials
         session.save(force_insert=True)
     return _pair(refresh)

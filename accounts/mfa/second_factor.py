@@ -227,7 +227,10 @@ def left_of(codes: Authenticator | None) -> int:
 
 def changed(user: User, action: str) -> None:
     """Record a change, and end the sessions that were opened before it but this one."""
-    sessions.end_all(user, keep=user.credential)
+    with transaction.atomic():
+        # A sign-in that did not see the change has stored its session by then.
+        User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+        sessions.end_all(user, keep=user.credential)
     audit.record(f"second_factor.{action}", actor=user, of=user)
 
 
