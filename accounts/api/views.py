@@ -193,8 +193,9 @@ class LoginView(OpenView):
         summary="Exchange a refresh token",
         description="Answers a new pair; the old refresh token is dead. One that was "
         "exchanged before is refused as `token_reused`, and its session is revoked "
-        "with all its tokens, unless it comes within ten seconds of the exchange: "
-        "then it is taken for a client that refreshed twice at once.",
+        "with all its tokens, unless it is the one exchanged last, within ten seconds, "
+        "from the same address and user agent: then it is taken for a client that "
+        "refreshed twice at once, and the session goes on.",
         request=RefreshSerializer,
         responses={200: TokensSerializer}
         | refusals(400, 415, by=(InvalidToken, TokenReused, RateLimited)),
