@@ -56,7 +56,7 @@ class Proof:
     issuer: str
     subject: str
     expires_at: datetime
-    #: Only one that the issuer does not say is unverified.
+    #: Only one that the issuer does not say is unverified, and that is spelled plainly.
     email: str = ""
     name: str = ""
 
@@ -172,9 +172,18 @@ def _read(token: str, issuer: Issuer) -> Proof:
         issuer["issuer"],
         _subject(claims),
         datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC),
-        _text(claims, "email") if claims.get("email_verified", True) is True else "",
+        _email(claims),
         _text(claims, "name")[:80],
     )
+
+
+def _email(claims: dict[str, Any]) -> str:
+    email = _text(claims, "email")
+    # What people type is folded; to a service that folds nothing ａlice and alice are
+    # two people. Capitals are the same everywhere.
+    is_plain = email.isascii() and email == email.strip()
+    is_verified = claims.get("email_verified", True) is True
+    return email if is_plain and is_verified else ""
 
 
 def _subject(claims: dict[str, Any]) -> str:

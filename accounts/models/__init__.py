@@ -1,5 +1,6 @@
 """People, what lets them in, and what is kept about what they did."""
 
+from accounts.addresses import normalize_email, validate_email_spelling
 from accounts.models.audit import AuditEvent, AuditEventQuerySet
 from accounts.models.exports import Export
 from accounts.models.profiles import (
@@ -23,8 +24,6 @@ from accounts.models.users import (
     Team,
     User,
     UserQuerySet,
-    normalize_email,
-    validate_email_spelling,
 )
 
 __all__ = [

@@ -145,7 +145,7 @@ class SharedKeyTests(TokenTestCase):
 class UserTests(TokenTestCase):
     def test_it_matches_the_email_once_and_then_knows_the_subject(self):
         with override_settings(JWT_ISSUERS=[issuer()]):
-            assert self.email(shared(email="ALICE@ｅxample.com"))
+            assert self.email(shared(email="ALICE@Example.com"))
             identity = ExternalIdentity.objects.get()
             assert (identity.issuer, identity.subject) == (ISSUER, "7")
             assert identity.user == self.alice
@@ -236,6 +236,23 @@ class UserTests(TokenTestCase):
             with self.subTest(change):
                 User.objects.update(**{"is_active": True, "delete_at": None} | change)
                 assert self.email(shared()) is None
+
+    def test_it_folds_no_address_into_another(self):
+        for email in (
+            "ａlice@example.com",
+            "alice@ｅxample.com",
+            "alice@example\N{IDEOGRAPHIC FULL STOP}com",
+            " alice@example.com",
+            "alice@example.com\N{NO-BREAK SPACE}",
+        ):
+            for user in ("match", "create"):
+                with (
+                    self.subTest(ascii(email), user=user),
+                    override_settings(JWT_ISSUERS=[issuer(user=user)]),
+                ):
+                    assert self.email(shared(email=email)) is None
+        assert User.objects.count() == 1
+        assert not ExternalIdentity.objects.exists()
 
     @override_settings(JWT_ISSUERS=[issuer()])
     def test_it_never_acts_for_an_administrator(self):
