@@ -46,6 +46,10 @@ REST = 15
 KEYS_KEPT = 300
 KEYS_ASKED_EVERY = 10
 
+#: The claims that are seconds since 1970, and the last of year 9998 in such seconds.
+_TIMES = {"exp", "nbf", "iat"}
+_LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
 Issuer = dict[str, Any]
 
 
@@ -168,6 +172,8 @@ def _read(token: str, issuer: Issuer) -> Proof:
     )
     if claims.get("token_type", "access") != "access":
         raise Unusable("this is no access token")
+    if not all(_is_time(claims[name]) for name in _TIMES & claims.keys()):
+        raise Unusable("a time in it is none")
     return Proof(
         issuer["issuer"],
         _subject(claims),
@@ -175,6 +181,13 @@ def _read(token: str, issuer: Issuer) -> Proof:
         _email(claims),
         _text(claims, "name")[:80],
     )
+
+
+def _is_time(value: object) -> bool:
+    # The library takes whatever int() does, and a calendar ends sooner than numbers.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _LAST_TIME
 
 
 def _email(claims: dict[str, Any]) -> str:

@@ -95,6 +95,23 @@ class SharedKeyTests(TokenTestCase):
             with self.subTest(changes):
                 assert self.email(shared(**changes)) is None
 
+    def test_it_refuses_times_that_are_none(self):
+        now = int(time.time())
+        absurd = [10**18, 10**30, 10**400, -1, -(10**18), -1e300, 1e300, True, False]
+        absurd += [float("inf"), float("-inf"), float("nan"), [], {}, [now], "", "soon"]
+        absurd += [str(now - 60), str(now + 600), f"{now}.5", "1" * 5000, "\ud800"]
+        with self.assertNoLogs("django.request", "ERROR"):
+            for name in ("exp", "nbf", "iat"):
+                for value in absurd:
+                    with self.subTest(name, value=ascii(value)[:40]):
+                        assert self.email(shared(**{name: value})) is None
+
+    def test_it_takes_times_with_a_fraction(self):
+        now = time.time()
+
+        assert self.email(shared(exp=now + 60.5, nbf=now - 0.5, iat=now - 0.5))
+        assert self.email(shared(exp=253_000_000_000))
+
     def test_it_forgives_clocks_that_differ_by_seconds(self):
         now = int(time.time())
 
