@@ -16,6 +16,7 @@ from accounts.models.sessions import (
     SessionQuerySet,
     SetupLink,
     SocketTicket,
+    TotpSetup,
     digest,
     session_expiry,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "SetupLink",
     "SocketTicket",
     "Team",
+    "TotpSetup",
     "User",
     "UserQuerySet",
     "digest",
