@@ -281,9 +281,8 @@ def _welcome(user: str = "") -> models.Q:
 
 
 def _with_user() -> models.QuerySet[ExternalIdentity]:
-    return ExternalIdentity.objects.filter(_welcome("user__")).select_related(
-        "user__profile", "user__plan"
-    )
+    admitted = ExternalIdentity.objects.filter(_welcome("user__"), is_refused=False)
+    return admitted.select_related("user__profile", "user__plan")
 
 
 def _known(proof: Proof) -> ExternalIdentity | None:
@@ -293,6 +292,10 @@ def _known(proof: Proof) -> ExternalIdentity | None:
 
 def _introduced(proof: Proof) -> ExternalIdentity | None:
     """Link the subject to a user by the operator's rule, or return None."""
+    if ExternalIdentity.objects.filter(
+        issuer=proof.issuer, subject=proof.subject, is_refused=True
+    ).exists():
+        return None
     issuer = next(one for one in settings.JWT_ISSUERS if one["issuer"] == proof.issuer)
     try:
         with transaction.atomic():

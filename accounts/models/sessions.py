@@ -183,6 +183,9 @@ class ExternalIdentity(models.Model):
         _("created"), default=timezone.now, editable=False
     )
 
+    # Kept, so that it does not link itself again by the rule about e-mails.
+    is_refused = models.BooleanField(_("refused"), default=False, editable=False)
+
     class Meta:
         verbose_name = _("external identity")
         verbose_name_plural = _("external identities")

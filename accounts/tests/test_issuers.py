@@ -213,6 +213,53 @@ class UserTests(TokenTestCase):
             "identity.unlinked",
         }
 
+    @override_settings(JWT_ISSUERS=[issuer()])
+    def test_an_identity_the_operator_removed_does_not_link_itself_again(self):
+        assert self.email(shared())
+        known = ExternalIdentity.objects.get()
+        visitor = issuers.visitor(issuers.verified(shared()))
+        self.client.force_login(ada())
+        delete = f"/admin/accounts/externalidentity/{known.pk}/delete/"
+
+        page = self.client.post(delete, {"post": "yes"}, follow=True)
+
+        self.assertContains(page, "refused from now on")
+        self.assertContains(page, "icon-yes")
+        for _ in range(2):
+            assert self.email(shared()) is None
+        assert issuers.live_visits([visitor[1]]) == set()
+
+        page = self.client.post(delete, {"post": "yes"}, follow=True)
+
+        self.assertContains(page, "forgotten")
+        assert self.email(shared()) == "alice@example.com"
+        # By the rule about e-mails, anew.
+        assert ExternalIdentity.objects.get().pk != known.pk
+
+    @override_settings(JWT_ISSUERS=[issuer()])
+    def test_several_are_refused_and_let_in_again_at_once(self):
+        self.email(shared())
+        known = ExternalIdentity.objects.get()
+        self.client.force_login(ada())
+        place = "/admin/accounts/externalidentity/"
+        chosen = {"_selected_action": [known.pk]}
+
+        self.client.post(place, chosen | {"action": "delete_selected", "post": "yes"})
+        assert self.email(shared())
+        for _ in range(2):
+            self.client.post(place, chosen | {"action": "refuse"})
+            assert self.email(shared()) is None
+        for _ in range(2):
+            self.client.post(place, chosen | {"action": "admit"})
+            assert self.email(shared())
+
+        events = AuditEvent.objects.filter(action__startswith="identity.")
+        assert list(events.order_by("at").values_list("action", flat=True)) == [
+            "identity.linked",
+            "identity.unlinked",
+            "identity.linked",
+        ]
+
     @override_settings(JWT_ISSUERS=[issuer(user="create")])
     def test_it_makes_a_worker_without_a_password(self):
         token = shared(email="Anna@example.com", name="Anna", role="admin", is_staff=1)
