@@ -28,7 +28,7 @@ from config.tests.world import FOREIGN_FORGERIES, VISITORS, call
 
 #: Change these on purpose: a route came or went, and its rule was thought about.
 OPERATIONS = 54
-PAGES = 173
+PAGES = 174
 
 INVALID = (b"{", b"[]", b'{"no such field": {}}')
 

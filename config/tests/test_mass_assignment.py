@@ -34,7 +34,7 @@ SAYS = {
 #: Operations that are refused in this world, with what they answer, and why.
 REFUSED = {
     "DELETE /me/totp": (409, "Alice has no second factor"),
-    "POST /me/totp/confirm": (400, "nobody guesses the code"),
+    "POST /me/totp/confirm": (409, "Alice has begun no set-up"),
     "POST /me/totp/recovery-codes": (409, "Alice has no second factor"),
 }
 
