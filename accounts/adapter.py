@@ -8,16 +8,19 @@ from allauth.account.adapter import DefaultAccountAdapter
 from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
 from allauth.account.models import EmailAddress
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.core.internal import ratelimit
 from allauth.utils import build_absolute_uri
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import translation
 from django.utils.translation import gettext_lazy as _
 
 from accounts import arrivals, audit, passwords, registration
+from accounts.authentication import sign_ins
 from accounts.errors import InvalidCredentials, RateLimited
 from accounts.mfa import second_factor
 from accounts.models import Profile, User, normalize_email, validate_email_spelling
@@ -122,8 +125,17 @@ class AccountAdapter(DefaultAccountAdapter):
             mark = audit.fingerprint(email)
             audit.record("sign_in.failed", fingerprint=mark)
 
+    def pre_login(
+        self, request: HttpRequest, user: User, **kwargs: Any
+    ) -> HttpResponse | None:
+        sign_ins.begin(request, user)
+        return super().pre_login(request, user, **kwargs)
+
     def login(self, request: HttpRequest, user: User) -> None:
-        super().login(request, user)
+        with transaction.atomic():
+            if not sign_ins.may_finish(request, user):
+                raise ImmediateHttpResponse(sign_ins.start_again(request))
+            super().login(request, user)
         used = {
             record["method"] for record in get_authentication_records(request, user)
         }

@@ -4,13 +4,14 @@ from allauth.account.adapter import get_adapter
 from django.conf import settings
 
 from accounts import audit
+from accounts.addresses import is_at
 from accounts.models import User
 
 
 def may_change(user: User) -> bool:
     """Whether `user` may: where PASSWORD_CHANGE_DOMAINS is empty, everyone."""
-    domains = {name.strip().lower() for name in settings.PASSWORD_CHANGE_DOMAINS}
-    return not domains or user.email.rpartition("@")[2] in domains
+    domains = settings.PASSWORD_CHANGE_DOMAINS
+    return not domains or is_at(user.email, domains)
 
 
 def change(user: User, password: str) -> None:

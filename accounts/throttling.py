@@ -5,6 +5,7 @@ is any string, and `client_network` makes one of a request or an ASGI scope.
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,10 @@ from django.http import HttpRequest
 from django_ratelimit.core import get_usage
 
 from accounts.errors import RateLimited
+
+_WITH_PORT = re.compile(
+    r"([0-9.]+):[0-9]{1,5}|\[([0-9a-fA-F:.]*:[0-9a-fA-F:.]*)\](?::[0-9]{1,5})?"
+)
 
 
 def check(group: str, rate: str, key: str, *, increment: bool = True) -> None:
@@ -58,7 +63,7 @@ def client_ip(source: HttpRequest | Mapping[str, Any]) -> str:
     peer, forwarded = _addresses(source)
     hops = settings.TRUSTED_PROXY_HOPS
     if hops and len(forwarded) >= hops:
-        return _valid(forwarded[-hops]) or _valid(peer)
+        return _valid(_without_port(forwarded[-hops])) or _valid(peer)
     return _valid(peer)
 
 
@@ -83,6 +88,12 @@ def _addresses(source: HttpRequest | Mapping[str, Any]) -> tuple[str, list[str]]
         lines = [source.META.get("HTTP_X_FORWARDED_FOR", "")]
     forwarded = ",".join(line for line in lines if line)
     return peer or "", forwarded.split(",") if forwarded else []
+
+
+def _without_port(address: str) -> str:
+    # As some proxies write it; an address of IPv6 has brackets then.
+    found = _WITH_PORT.fullmatch(address.strip())
+    return found[1] or found[2] if found else address
 
 
 def _valid(address: str) -> str:

@@ -6,7 +6,7 @@ from django.urls import include, path, re_path
 from django.views.decorators.cache import never_cache
 from django.views.generic import RedirectView
 
-from accounts.views import authenticator_app, passkeys, passwords
+from accounts.views import authenticator_app, passkeys, passwords, second_step
 from config import first_run, views
 
 # What allauth lists on two pages of its own is on the one of the settings.
@@ -23,6 +23,10 @@ urlpatterns = [
         passwords.reset_password,
         # Under which its uses are counted (accounts/limits.py).
         name="account_reset_password_from_key",
+    ),
+    # Nor what happens to an account while somebody is signing in.
+    path(
+        "accounts/2fa/authenticate/", second_step.second_step, name="mfa_authenticate"
     ),
     # Nor that the last second factor may have to stay, or what is done twice at once.
     path(

@@ -6,7 +6,7 @@ Plain synchronous functions in short transactions; the tasks that call them live
 
 import logging
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from accounts import audit
+from accounts.authentication import liveness
 from conversations.endings import Ending
 from conversations.models import Conversation, Generation, Message
 from conversations.previews import preview
@@ -51,8 +52,16 @@ class Signals:
     gone: set[uuid.UUID]
 
 
-def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
-    """Store the text of `changed` replies and the heartbeat of all that are `alive`."""
+def save(
+    changed: Iterable[Checkpoint],
+    alive: list[uuid.UUID],
+    begun: Mapping[uuid.UUID, tuple[uuid.UUID, str]] | None = None,
+) -> Signals:
+    """Store the text of `changed` replies and the heartbeat of all that are `alive`.
+
+    `begun` are those that were not asked about before, with the user and the session
+    they are for: it may have ended just before there was anything to stop.
+    """
     worker, now = this_worker(), timezone.now()
     pk = Message._meta.pk.get_db_prep_value
     rows = [
@@ -69,8 +78,10 @@ def save(changed: Iterable[Checkpoint], alive: list[uuid.UUID]) -> Signals:
         )
         # Deactivating somebody stops what is written for them, too.
         is_wanted = {pk: is_active and not stop for pk, stop, is_active in found}
+    over = liveness.over(begun.values()) if begun else set()
+    for_nobody = {pk for pk, (_user, name) in (begun or {}).items() if name in over}
     return Signals(
-        to_stop={pk for pk in is_wanted if not is_wanted[pk]},
+        to_stop={pk for pk in is_wanted if not is_wanted[pk]} | for_nobody,
         gone=set(alive) - set(is_wanted),
     )
 

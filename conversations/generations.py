@@ -187,6 +187,11 @@ async def _checkpoint_until_idle() -> None:
                 checkpoints.save,
                 [run.checkpoint() for run in changed],
                 [run.live.message_id for run in runs],
+                {
+                    run.live.message_id: run.opened_by
+                    for run in runs
+                    if not run.was_asked
+                },
             )
         except Outage as error:
             _note_outage(error)
@@ -197,6 +202,7 @@ async def _checkpoint_until_idle() -> None:
         for run, seq in saved.items():
             run.saved_seq = seq
         for run in runs:
+            run.was_asked = True
             # The run that was asked about: another may have begun meanwhile.
             if run.live.message_id in signals.to_stop | signals.gone:
                 run.end_early(endings.Stopped())
@@ -210,6 +216,8 @@ class _Run:
         self.live = relay.LiveReply(turn.reply, turn.reply.generation.lengths)
         self.task: asyncio.Task[None] | None = None
         self.saved_seq = 0
+        #: Whether its session is still open was asked once, after the turn's commit.
+        self.was_asked = False
         self.model = ""
         self._began = time.monotonic()
         self._first_token_ms: int | None = turn.reply.generation.first_token_ms
@@ -218,6 +226,11 @@ class _Run:
         self._finish_reason: str | None = None
         self._reason: BaseException | None = None
         self._is_streaming = False
+
+    @property
+    def opened_by(self) -> tuple[uuid.UUID, str]:
+        generation = self.turn.reply.generation
+        return self.turn.conversation.user_id, generation.opened_by
 
     def spawn(self) -> None:
         global _checkpointer

@@ -4,7 +4,8 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -50,10 +51,15 @@ class SessionAdmin(Kept, admin.ModelAdmin):
 
 @admin.register(ExternalIdentity)
 class ExternalIdentityAdmin(admin.ModelAdmin):
-    """Who people are to JWT_ISSUERS; entered here where e-mails are not matched."""
+    """Who people are to JWT_ISSUERS; entered here where e-mails are not matched.
 
-    list_display = ["user", "issuer", "subject", "created_at"]
-    list_filter = ["issuer"]
+    One that is removed is refused from then on: its next token would link it again.
+    Removed once more it is forgotten.
+    """
+
+    list_display = ["user", "issuer", "subject", "created_at", "is_refused"]
+    list_filter = ["issuer", "is_refused"]
+    actions = ["refuse", "admit"]
     list_select_related = ["user"]
     search_fields = ["user__email", "subject"]
     autocomplete_fields = ["user"]
@@ -67,15 +73,51 @@ class ExternalIdentityAdmin(admin.ModelAdmin):
         super().save_model(request, obj, form, change)
         self._record(request, "identity.linked", obj)
 
-    def delete_model(self, request: HttpRequest, obj: ExternalIdentity) -> None:
-        self._record(request, "identity.unlinked", obj)
-        super().delete_model(request, obj)
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions = super().get_actions(request)
+        # It says that they are gone.
+        actions.pop("delete_selected", None)
+        return actions
 
-    def delete_queryset(
-        self, request: HttpRequest, queryset: QuerySet[ExternalIdentity]
+    def delete_model(self, request: HttpRequest, obj: ExternalIdentity) -> None:
+        if obj.is_refused:
+            super().delete_model(request, obj)
+            return
+        obj.is_refused = True
+        obj.save(update_fields=["is_refused"])
+        self._record(request, "identity.unlinked", obj)
+
+    def response_delete(
+        self, request: HttpRequest, obj_display: str, obj_id: int
+    ) -> HttpResponse:
+        kept = ExternalIdentity.objects.filter(pk=obj_id).exists()
+        messages.success(
+            request,
+            _("It is refused from now on; delete it once more to forget it.")
+            if kept
+            else _(
+                "It is forgotten, and may be linked again by the rule about e-mails."
+            ),
+        )
+        return redirect("admin:accounts_externalidentity_changelist")
+
+    @admin.action(permissions=["delete"], description=_("Refuse the chosen identities"))
+    def refuse(
+        self, request: HttpRequest, identities: QuerySet[ExternalIdentity]
     ) -> None:
-        for identity in queryset.select_related("user"):
+        for identity in identities.filter(is_refused=False):
             self.delete_model(request, identity)
+
+    @admin.action(
+        permissions=["add"], description=_("Let the chosen identities in again")
+    )
+    def admit(
+        self, request: HttpRequest, identities: QuerySet[ExternalIdentity]
+    ) -> None:
+        for identity in identities.filter(is_refused=True):
+            identity.is_refused = False
+            identity.save(update_fields=["is_refused"])
+            self._record(request, "identity.linked", identity)
 
     def _record(
         self, request: HttpRequest, action: str, identity: ExternalIdentity

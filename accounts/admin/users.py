@@ -6,6 +6,7 @@ from allauth.account.models import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.actions import delete_selected as ask_first
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db import models, transaction
@@ -22,6 +23,7 @@ from accounts.authentication.sessions import end_all
 from accounts.data import deletion
 from accounts.errors import OwnAccount, Refusal
 from accounts.forms import AddressField, AvatarField
+from accounts.mail import write_to
 from accounts.media.avatars import replacing
 from accounts.mfa import second_factor
 from accounts.mfa.removal import remove_all
@@ -229,13 +231,19 @@ class UserAdmin(DjangoUserAdmin):
     def user_change_password(
         self, request: HttpRequest, id: str, form_url: str = ""
     ) -> HttpResponse:
+        actor = signed_in(request)
+        if self.get_object(request, unquote(id)) == actor:
+            # There the old one is asked for.
+            return redirect("account_change_password")
         answer = super().user_change_password(request, id, form_url)
-        if request.method == "POST" and answer.status_code == 302:
-            user = User.objects.get(pk=id)
-            actor = signed_in(request)
+        is_away = request.method == "POST" and answer.status_code == 302
+        if is_away and answer["Location"] != request.get_full_path():
+            user = User.objects.get(pk=unquote(id))
             audit.record(
                 "user.password_changed", actor=actor, of=user, via="admin site"
             )
+            is_set = user.has_usable_password()
+            write_to(user, "accounts/email/password_by_operator", is_set=is_set)
         return answer
 
     @admin.action(description=_("Let the chosen users in"))

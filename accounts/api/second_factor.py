@@ -5,8 +5,9 @@ from typing import Any
 from allauth.account.adapter import get_adapter as get_account_adapter
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.totp.internal.auth import generate_totp_secret
-from django.core.cache import cache
+from cryptography.fernet import InvalidToken
 from django.db import IntegrityError
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
 from django.views.decorators.cache import never_cache
@@ -30,10 +31,7 @@ from accounts.errors import (
 )
 from accounts.mfa import removal, sealing, second_factor
 from accounts.mfa.adapter import WRONG_FIRST_CODE
-from accounts.models import User
-
-#: Seconds in which a set-up that was begun is confirmed.
-TIME_TO_CONFIRM = 600
+from accounts.models import TotpSetup, User
 
 _ASKED = {"password": "correct horse battery", "code": "287082"}
 _CODES = {"recovery_codes": ["493820174655", "028374650192"]}
@@ -137,7 +135,9 @@ class TotpView(SecondFactorView):
         if second_factor.has_totp(user):
             raise TotpEnabled
         secret = generate_totp_secret()
-        cache.set(_key(user), sealing.seal(secret), TIME_TO_CONFIRM)
+        begun = {"secret": sealing.seal(secret), "begun_at": timezone.now()}
+        TotpSetup.objects.expired().delete()
+        TotpSetup.objects.update_or_create(user=user, defaults=begun)
         url = get_adapter().build_totp_url(user, secret)
         return Response({"secret": secret, "otpauth_url": url})
 
@@ -181,10 +181,13 @@ class ConfirmTotpView(SecondFactorView):
     )
     def post(self, request: Request) -> Response:
         user, code = signed_in(request), self.given()["code"]
-        sealed = cache.get(_key(user))
-        if sealed is None:
+        begun = TotpSetup.objects.unexpired().filter(user=user).first()
+        if begun is None:
             raise TotpEnabled if second_factor.has_totp(user) else TotpNotBegun
-        secret = sealing.unseal(sealed)
+        try:
+            secret = sealing.unseal(begun.secret)
+        except InvalidToken:  # SECRET_KEY was another
+            raise TotpNotBegun from None
         step = second_factor.first_step(user, secret, code)
         if step is None:
             raise _wrong_code(WRONG_FIRST_CODE)
@@ -192,7 +195,7 @@ class ConfirmTotpView(SecondFactorView):
             codes = second_factor.add_totp(user, secret, used=step)
         except IntegrityError:
             raise TotpEnabled from None
-        cache.delete(_key(user))
+        begun.delete()
         _tell(user, "totp_activated")
         return Response({"recovery_codes": codes})
 
@@ -221,10 +224,6 @@ class RecoveryCodesView(SecondFactorView):
         codes = second_factor.renew_recovery_codes(user)
         _tell(user, "recovery_codes_generated")
         return Response({"recovery_codes": codes})
-
-
-def _key(user: User) -> str:
-    return f"totp-setup:{user.pk}"
 
 
 def _wrong_code(sentence: str | Promise) -> serializers.ValidationError:

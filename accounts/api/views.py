@@ -23,7 +23,7 @@ from accounts.api.serializers import (
     TicketSerializer,
     TokensSerializer,
 )
-from accounts.authentication import sessions
+from accounts.authentication import sessions, sign_ins
 from accounts.authentication.bearer import signed_in
 from accounts.data import deletion
 from accounts.errors import (
@@ -174,12 +174,13 @@ class LoginView(OpenView):
         user = authenticated(request, given["email"], given["password"])
         if user is None or not user.is_active:
             raise InvalidCredentials
+        basis = sign_ins.basis_of(user)
         if second_factor.is_enabled(user):
             if not (code := given.get("totp")):
                 raise TotpRequired
             if not second_factor.verify(user, code):
                 raise InvalidTotp
-        tokens = sessions.open_session(user, **self.device())
+        tokens = sessions.open_session(user, basis=basis, **self.device())
         deletion.keep(user)
         audit.record("session.opened", actor=user, of=user, via="api")
         return Response(TokensSerializer(tokens).data)
@@ -192,8 +193,9 @@ class LoginView(OpenView):
         summary="Exchange a refresh token",
         description="Answers a new pair; the old refresh token is dead. One that was "
         "exchanged before is refused as `token_reused`, and its session is revoked "
-        "with all its tokens, unless it comes within ten seconds of the exchange: "
-        "then it is taken for a client that refreshed twice at once.",
+        "with all its tokens, unless it is the one exchanged last, within ten seconds, "
+        "from the same address and user agent: then it is taken for a client that "
+        "refreshed twice at once, and the session goes on.",
         request=RefreshSerializer,
         responses={200: TokensSerializer}
         | refusals(400, 415, by=(InvalidToken, TokenReused, RateLimited)),

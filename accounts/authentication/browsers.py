@@ -83,6 +83,12 @@ def live(user: User) -> QuerySet[UserSession]:
     return UserSession.objects.filter(user=user, session_key__in=_stored())
 
 
+def live_credentials(user_ids: Iterable[uuid.UUID]) -> set[str]:
+    """Return the names of the sessions that these users have."""
+    rows = UserSession.objects.filter(user__in=user_ids, session_key__in=_stored())
+    return {credential_of(key) for key in rows.values_list("session_key", flat=True)}
+
+
 def end(rows: QuerySet[UserSession]) -> list[str]:
     """End these sessions and return their credentials."""
     keys = list(rows.values_list("session_key", flat=True))

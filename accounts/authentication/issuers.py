@@ -46,6 +46,10 @@ REST = 15
 KEYS_KEPT = 300
 KEYS_ASKED_EVERY = 10
 
+#: The claims that are seconds since 1970, and the last of year 9998 in such seconds.
+_TIMES = {"exp", "nbf", "iat"}
+_LAST_TIME = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+
 Issuer = dict[str, Any]
 
 
@@ -56,7 +60,7 @@ class Proof:
     issuer: str
     subject: str
     expires_at: datetime
-    #: Only one that the issuer does not say is unverified.
+    #: Only one that the issuer does not say is unverified, and that is spelled plainly.
     email: str = ""
     name: str = ""
 
@@ -168,13 +172,31 @@ def _read(token: str, issuer: Issuer) -> Proof:
     )
     if claims.get("token_type", "access") != "access":
         raise Unusable("this is no access token")
+    if not all(_is_time(claims[name]) for name in _TIMES & claims.keys()):
+        raise Unusable("a time in it is none")
     return Proof(
         issuer["issuer"],
         _subject(claims),
         datetime.fromtimestamp(int(claims["exp"]) + LEEWAY, UTC),
-        _text(claims, "email") if claims.get("email_verified", True) is True else "",
+        _email(claims),
         _text(claims, "name")[:80],
     )
+
+
+def _is_time(value: object) -> bool:
+    # The library takes whatever int() does, and a calendar ends sooner than numbers.
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _LAST_TIME
+
+
+def _email(claims: dict[str, Any]) -> str:
+    email = _text(claims, "email")
+    # What people type is folded; to a service that folds nothing ａlice and alice are
+    # two people. Capitals are the same everywhere.
+    is_plain = email.isascii() and email == email.strip()
+    is_verified = claims.get("email_verified", True) is True
+    return email if is_plain and is_verified else ""
 
 
 def _subject(claims: dict[str, Any]) -> str:
@@ -259,9 +281,8 @@ def _welcome(user: str = "") -> models.Q:
 
 
 def _with_user() -> models.QuerySet[ExternalIdentity]:
-    return ExternalIdentity.objects.filter(_welcome("user__")).select_related(
-        "user__profile", "user__plan"
-    )
+    admitted = ExternalIdentity.objects.filter(_welcome("user__"), is_refused=False)
+    return admitted.select_related("user__profile", "user__plan")
 
 
 def _known(proof: Proof) -> ExternalIdentity | None:
@@ -271,6 +292,10 @@ def _known(proof: Proof) -> ExternalIdentity | None:
 
 def _introduced(proof: Proof) -> ExternalIdentity | None:
     """Link the subject to a user by the operator's rule, or return None."""
+    if ExternalIdentity.objects.filter(
+        issuer=proof.issuer, subject=proof.subject, is_refused=True
+    ).exists():
+        return None
     issuer = next(one for one in settings.JWT_ISSUERS if one["issuer"] == proof.issuer)
     try:
         with transaction.atomic():

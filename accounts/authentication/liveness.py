@@ -35,6 +35,23 @@ def api_user(session_id: uuid.UUID) -> User | None:
     return session.user
 
 
+def over(asked: Iterable[tuple[uuid.UUID, str]]) -> set[str]:
+    """Return which of these sessions, each a user and a credential, are over.
+
+    At most two queries; "" is no session, and visits are not looked at.
+    """
+    users_of: dict[str, dict[str, uuid.UUID]] = {"api": {}, "web": {}}
+    for user_id, credential in asked:
+        users_of.get(credential.partition(":")[0], {})[credential] = user_id
+    live: set[str] = set()
+    if names := users_of["api"]:
+        ids = live_api_sessions(uuid.UUID(name.partition(":")[2]) for name in names)
+        live |= {f"api:{pk}" for pk in ids}
+    if names := users_of["web"]:
+        live |= browsers.live_credentials(names.values())
+    return {*users_of["api"], *users_of["web"]} - live
+
+
 #: What a turn needs to know of its user; every further column costs on each command.
 _USED = [
     f"user__{name}"

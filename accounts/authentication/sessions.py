@@ -22,7 +22,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import RefreshToken, Token
 
 from accounts import audit
-from accounts.authentication import browsers
+from accounts.authentication import browsers, sign_ins
 from accounts.authentication.devices import device_of
 from accounts.errors import InvalidCredentials, InvalidToken, TokenReused
 from accounts.models import (
@@ -35,8 +35,9 @@ from accounts.models import (
 )
 from accounts.signals import sessions_ended
 
-#: A client that refreshes twice at once sends its old token again within this time: it
-#: is refused, but no thief. Whoever comes later with a used token is taken for one.
+#: A client that refreshes twice at once sends its old token again within this time, and
+#: from where it did before: it is refused, but no thief. Whoever comes later, or from
+#: elsewhere, with a used token is taken for one.
 RACE_WINDOW = timedelta(seconds=10)
 #: When a session was last used is noted once a minute, at its next use.
 IN_USE_FOR = timedelta(minutes=2)
@@ -50,16 +51,19 @@ class Tokens:
     expires_in: int
 
 
-def open_session(user: User, *, ip: str = "", user_agent: str = "") -> Tokens:
+def open_session(
+    user: User, *, basis: str = "", ip: str = "", user_agent: str = ""
+) -> Tokens:
     """Begin a session of a user who has just proved who they are.
 
     Raises InvalidCredentials when they were deactivated, deleted or given another
-    password in the meantime.
+    password in the meantime; and when anything else has changed on which the sign-in
+    rested, if its `basis` is given (see `sign_ins.py`).
     """
     session = Session(
         user=user,
         ip=ip or None,
-        user_agent=user_agent.replace("\0", "")[:300],
+        user_agent=_storable(user_agent),
         expires_at=session_expiry(),
     )
     refresh = _new_refresh_token(session)
@@ -71,6 +75,8 @@ def open_session(user: User, *, ip: str = "", user_agent: str = "") -> Tokens:
         )
         if not known.update(last_login=timezone.now()):
             raise InvalidCredentials
+        if basis and not sign_ins.still_holds(user, basis):
+            raise InvalidCredentials
         session.save(force_insert=True)
     return _pair(refresh)
 
@@ -79,7 +85,8 @@ def rotate(refresh: str, *, ip: str = "", user_agent: str = "") -> Tokens:
     """Exchange a refresh token for a new pair; of any number at once, one succeeds.
 
     Raises InvalidToken, or TokenReused when the token was exchanged before: its whole
-    session is then revoked, except inside RACE_WINDOW.
+    session is then revoked, unless the client that exchanged it repeats itself (see
+    RACE_WINDOW). Either is recorded.
     """
     claims = _read(refresh)
     with transaction.atomic():
@@ -98,7 +105,7 @@ def rotate(refresh: str, *, ip: str = "", user_agent: str = "") -> Tokens:
             session.rotated_at = session.last_seen_at = timezone.now()
             session.expires_at = session_expiry()
             session.ip = ip or session.ip
-            session.user_agent = user_agent.replace("\0", "")[:300]
+            session.user_agent = _storable(user_agent)
             session.save(
                 update_fields=[
                     "previous_hash",
@@ -111,10 +118,12 @@ def rotate(refresh: str, *, ip: str = "", user_agent: str = "") -> Tokens:
                 ]
             )
             return _pair(new)
-        if not _is_race(session, refresh):
+        if _is_repetition(session, refresh, ip, user_agent):
+            audit.record("session.token_repeated", actor=session.user, of=session)
+        else:
             _end(session.user_id, Session.objects.filter(pk=session.pk), None)
             audit.record("session.token_reused", actor=session.user, of=session)
-    # Raised only here, for an exception inside would undo the revocation.
+    # Raised only here, for an exception inside would undo what was done.
     raise TokenReused
 
 
@@ -293,9 +302,16 @@ def _pair(refresh: RefreshToken) -> Tokens:
     )
 
 
-def _is_race(session: Session, refresh: str) -> bool:
+def _is_repetition(session: Session, refresh: str, ip: str, user_agent: str) -> bool:
     return (
         session.rotated_at is not None
         and session.previous_hash == digest(refresh)
         and timezone.now() - session.rotated_at < RACE_WINDOW
+        # Where the address is not known, it was not known before.
+        and (ip or session.ip) == session.ip
+        and _storable(user_agent) == session.user_agent
     )
+
+
+def _storable(user_agent: str) -> str:
+    return user_agent.replace("\0", "")[:300]

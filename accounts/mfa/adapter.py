@@ -76,6 +76,10 @@ class ReauthenticateForm(_Judged, TheirReauthenticateForm):
     """Asked for before something that matters is changed."""
 
 
+class CodeForm(_Judged):
+    """Asked for, besides the password, to turn the app off."""
+
+
 class ActivateForm(ActivateTOTPForm):
     """Asks for the code that shows that an app is set up."""
 

@@ -70,7 +70,7 @@ def remove_all(user: User, *, actor: User) -> bool:
 
     Ends their sessions, and tells them by mail.
     """
-    with transaction.atomic():
+    with one_at_a_time(user):
         count, _rows = Authenticator.objects.filter(user=user).delete()
         if count:
             sessions.end_all(user)

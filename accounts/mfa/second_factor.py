@@ -29,6 +29,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from accounts import audit
+from accounts.addresses import is_at
 from accounts.authentication import sessions
 from accounts.errors import CodesLocked, RateLimited
 from accounts.limits import SECOND_FACTOR
@@ -57,8 +58,7 @@ def is_required(user: User) -> bool:
     """Whether the operator wants `user` to have one (MFA_REQUIRED_…)."""
     if user.role in settings.MFA_REQUIRED_ROLES:
         return True
-    domains = {name.strip().lower() for name in settings.MFA_REQUIRED_DOMAINS}
-    return bool(domains) and user.email.rpartition("@")[2].lower() in domains
+    return is_at(user.email, settings.MFA_REQUIRED_DOMAINS)
 
 
 def is_missing(user: User) -> bool:
@@ -227,7 +227,10 @@ def left_of(codes: Authenticator | None) -> int:
 
 def changed(user: User, action: str) -> None:
     """Record a change, and end the sessions that were opened before it but this one."""
-    sessions.end_all(user, keep=user.credential)
+    with transaction.atomic():
+        # A sign-in that did not see the change has stored its session by then.
+        User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+        sessions.end_all(user, keep=user.credential)
     audit.record(f"second_factor.{action}", actor=user, of=user)
 
 

@@ -1,5 +1,6 @@
 """People, what lets them in, and what is kept about what they did."""
 
+from accounts.addresses import normalize_email, validate_email_spelling
 from accounts.models.audit import AuditEvent, AuditEventQuerySet
 from accounts.models.exports import Export
 from accounts.models.profiles import (
@@ -16,6 +17,7 @@ from accounts.models.sessions import (
     SessionQuerySet,
     SetupLink,
     SocketTicket,
+    TotpSetup,
     digest,
     session_expiry,
 )
@@ -24,8 +26,6 @@ from accounts.models.users import (
     Team,
     User,
     UserQuerySet,
-    normalize_email,
-    validate_email_spelling,
 )
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "SetupLink",
     "SocketTicket",
     "Team",
+    "TotpSetup",
     "User",
     "UserQuerySet",
     "digest",

@@ -115,6 +115,38 @@ class SocketTicket(models.Model):
         return f"ticket of {self.session_id}"
 
 
+class TotpSetupQuerySet(models.QuerySet["TotpSetup"]):
+    def unexpired(self) -> "TotpSetupQuerySet":
+        return self.filter(begun_at__gt=timezone.now() - TotpSetup.LIFETIME)
+
+    def expired(self) -> "TotpSetupQuerySet":
+        return self.filter(begun_at__lte=timezone.now() - TotpSetup.LIFETIME)
+
+
+class TotpSetup(models.Model):
+    """The secret of an authenticator app that waits for its first code, sealed.
+
+    Here rather than in the cache, so that it may be confirmed at another process.
+    """
+
+    LIFETIME = timedelta(minutes=10)
+
+    user = models.OneToOneField(
+        User, on_delete=models.CASCADE, primary_key=True, related_name="totp_setup"
+    )
+    secret = models.TextField()
+    begun_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects = TotpSetupQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("set-up of an authenticator app")
+        verbose_name_plural = _("set-ups of authenticator apps")
+
+    def __str__(self) -> str:
+        return f"set-up of {self.user_id}"
+
+
 class SetupLinkQuerySet(models.QuerySet["SetupLink"]):
     def unexpired(self) -> "SetupLinkQuerySet":
         return self.filter(created_at__gt=timezone.now() - SetupLink.LIFETIME)
@@ -158,6 +190,9 @@ class ExternalIdentity(models.Model):
     created_at = models.DateTimeField(
         _("created"), default=timezone.now, editable=False
     )
+
+    # Kept, so that it does not link itself again by the rule about e-mails.
+    is_refused = models.BooleanField(_("refused"), default=False, editable=False)
 
     class Meta:
         verbose_name = _("external identity")

@@ -1,6 +1,5 @@
 """Users, their teams and plans, and what a person says of themself."""
 
-import unicodedata
 import uuid
 from typing import ClassVar
 
@@ -14,26 +13,11 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts import access
+from accounts.addresses import normalize_email, validate_email_spelling
 from accounts.models.profiles import Profile
-from accounts.wording import INVALID_EMAIL
 
 #: Fields of a user whose change ends sessions.
 _BINDS_SESSIONS = frozenset({"password", "role", "is_active"})
-
-
-def normalize_email(email: str) -> str:
-    """Return `email` in the one spelling it is stored and looked up in."""
-    return unicodedata.normalize("NFKC", email).strip().lower()
-
-
-def validate_email_spelling(email: str) -> None:
-    """Refuse letters outside ASCII before the @, of an address already normalized.
-
-    Django's pattern ignores case as Unicode does, and so takes the Turkish dotless i
-    for an I: a second address that looks like the first.
-    """
-    if not email.rpartition("@")[0].isascii():
-        raise ValidationError(INVALID_EMAIL, code="invalid")
 
 
 class Team(models.Model):

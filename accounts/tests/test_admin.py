@@ -1,11 +1,17 @@
 """What the operator does with accounts."""
 
 from allauth.account.models import EmailAddress
+from django.core import mail
 from django.test import TestCase
 from django.urls import reverse
 
-from accounts.models import Plan, Session, Team, User
+from accounts.models import AuditEvent, Plan, Session, Team, User
 from accounts.tests.factories import PASSWORD, ada, alice, bearer, charlie, sofia
+
+NEW_PASSWORD = {
+    "password1": "another long password",
+    "password2": "another long password",
+}
 
 
 class AdminTests(TestCase):
@@ -144,6 +150,47 @@ class AdminTests(TestCase):
 
         assert User.objects.get(pk=self.alice.pk).check_password(new)
         assert not Session.objects.live().exists()
+
+    def test_it_tells_whose_password_it_set(self):
+        path = reverse("admin:auth_user_password_change", args=[self.alice.pk])
+        for fields, word in (
+            ({"usable_password": "true"} | NEW_PASSWORD, "set a new password"),
+            ({"usable_password": "false", "unset-password": "1"}, "took the password"),
+        ):
+            with self.subTest(word), self.captureOnCommitCallbacks(execute=True):
+                mail.outbox.clear()
+                self.client.post(path, fields)
+
+            (letter,) = mail.outbox
+            assert letter.to == [self.alice.email]
+            assert word in letter.body
+            assert NEW_PASSWORD["password1"] not in letter.body
+
+    def test_it_tells_nobody_of_a_password_it_refused(self):
+        path = reverse("admin:auth_user_password_change", args=[self.alice.pk])
+
+        with self.captureOnCommitCallbacks(execute=True):
+            self.client.post(path, {"usable_password": "true", "password1": "short"})
+            # Which the form takes, and Django's page does not.
+            self.client.post(path, {"usable_password": "false"})
+
+        assert not mail.outbox
+        changed = AuditEvent.objects.filter(action="user.password_changed")
+        assert not changed.exists()
+        assert User.objects.get(pk=self.alice.pk).check_password(PASSWORD)
+
+    def test_it_sends_administrators_to_their_own_page_for_their_own_password(self):
+        own = str(self.ada.pk)
+        name = "admin:auth_user_password_change"
+        path = reverse(name, args=[own])
+
+        for answer in (
+            self.client.get(reverse(name, args=[own.upper()])),
+            self.client.get(path),
+            self.client.post(path, {"usable_password": "true"} | NEW_PASSWORD),
+        ):
+            assert answer["Location"] == "/accounts/password/change/"
+        assert User.objects.get(pk=self.ada.pk).check_password(PASSWORD)
 
     def test_it_keeps_chosen_users_out_but_not_oneself(self):
         self.act("user", "deactivate", self.alice, self.ada)

@@ -6,12 +6,13 @@ from allauth.mfa.models import Authenticator
 from django.core import mail
 from django.core.cache import cache
 from django.test import Client, TransactionTestCase, override_settings
+from django.utils import timezone
 
 from accounts.authentication.bearer import redeem_ticket, right_of
 from accounts.authentication.liveness import browser_user
 from accounts.authentication.sessions import issue_ticket
 from accounts.mfa import removal, second_factor
-from accounts.models import AuditEvent, Session, User
+from accounts.models import AuditEvent, Session, TotpSetup, User
 from accounts.tests.cases import LOGIN, ME, JsonTestCase
 from accounts.tests.factories import PASSWORD, ada, alice, auth, bearer, bob
 from accounts.tests.races import at_once
@@ -157,7 +158,41 @@ class SetUpTests(JsonTestCase):
     def test_the_secret_cannot_be_read_where_it_waits(self):
         secret = self.begin().json()["secret"]
 
-        assert secret not in str(cache.get(f"totp-setup:{self.alice.pk}"))
+        assert secret not in TotpSetup.objects.get().secret
+
+    def test_it_is_confirmed_at_another_process_than_it_was_begun_at(self):
+        self.begin()
+        secret = self.begin().json()["secret"]
+        # What one process remembers, another does not.
+        cache.clear()
+
+        assert self.confirm(code_of(secret, 0)).status_code == 200
+        assert not TotpSetup.objects.exists()
+
+    def test_it_waits_for_ten_minutes(self):
+        secret = self.begin().json()["secret"]
+        TotpSetup.objects.update(begun_at=timezone.now() - TotpSetup.LIFETIME)
+
+        answer = self.confirm(code_of(secret, 0))
+
+        self.assert_refused(answer, 409, "totp_not_begun")
+
+    def test_what_nobody_confirmed_is_forgotten(self):
+        TotpSetup.objects.create(
+            user=bob(), secret="…", begun_at=timezone.now() - TotpSetup.LIFETIME
+        )
+
+        self.begin()
+
+        assert TotpSetup.objects.get().user == self.alice
+
+    def test_it_begins_again_when_the_key_is_another(self):
+        secret = self.begin().json()["secret"]
+        TotpSetup.objects.update(secret="sealed with another key")
+
+        answer = self.confirm(code_of(secret, 0))
+
+        self.assert_refused(answer, 409, "totp_not_begun")
 
     def test_it_needs_the_password(self):
         self.assert_refused(self.begin("wrong password"), 400, "invalid")

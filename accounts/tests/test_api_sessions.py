@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts.authentication.bearer import redeem_ticket, session_of
 from accounts.authentication.sessions import RACE_WINDOW
-from accounts.models import Session, SocketTicket, User
+from accounts.models import AuditEvent, Session, SocketTicket, User
 from accounts.tests.cases import ME, JsonTestCase
 from accounts.tests.factories import ada, alice, auth, change, make_user
 
@@ -25,8 +25,8 @@ class RefreshTests(JsonTestCase):
     def setUp(self):
         self.old = self.login().json()
 
-    def refresh(self, token):
-        return self.post(REFRESH, {"refresh_token": token})
+    def refresh(self, token, **headers):
+        return self.post(REFRESH, {"refresh_token": token}, **headers)
 
     def long_ago(self):
         Session.objects.update(rotated_at=timezone.now() - RACE_WINDOW)
@@ -62,6 +62,44 @@ class RefreshTests(JsonTestCase):
 
         self.assert_refused(response, 401, "token_reused")
         assert self.can_use(new["access_token"])
+
+    def test_it_records_every_repetition_it_forgives(self):
+        self.refresh(self.old["refresh_token"])
+
+        for count in (1, 2):
+            self.refresh(self.old["refresh_token"])
+
+            events = AuditEvent.objects.filter(action="session.token_repeated")
+            assert events.count() == count
+            assert events[0].actor == self.alice
+            assert events[0].object_id == str(Session.objects.get().pk)
+        assert not AuditEvent.objects.filter(action="session.token_reused").exists()
+
+    def test_it_forgives_nobody_at_another_address_or_with_another_program(self):
+        for elsewhere in (
+            {"REMOTE_ADDR": "203.0.113.9"},
+            {"HTTP_USER_AGENT": "another program"},
+        ):
+            with self.subTest(elsewhere):
+                old = self.login().json()
+                new = self.refresh(old["refresh_token"]).json()
+
+                response = self.refresh(old["refresh_token"], **elsewhere)
+
+                self.assert_refused(response, 401, "token_reused")
+                assert not self.can_use(new["access_token"])
+                again = self.refresh(new["refresh_token"])
+                self.assert_refused(again, 401, "invalid_token")
+        events = AuditEvent.objects.filter(action="session.token_reused")
+        assert events.count() == 2
+
+    def test_it_ends_the_session_when_its_owner_comes_after_a_thief(self):
+        stolen = self.refresh(self.old["refresh_token"], REMOTE_ADDR="203.0.113.9")
+
+        response = self.refresh(self.old["refresh_token"])
+
+        self.assert_refused(response, 401, "token_reused")
+        assert not self.can_use(stolen.json()["access_token"])
 
     def test_it_forgives_only_the_token_exchanged_last(self):
         newer = self.refresh(self.old["refresh_token"]).json()

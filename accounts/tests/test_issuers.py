@@ -95,6 +95,23 @@ class SharedKeyTests(TokenTestCase):
             with self.subTest(changes):
                 assert self.email(shared(**changes)) is None
 
+    def test_it_refuses_times_that_are_none(self):
+        now = int(time.time())
+        absurd = [10**18, 10**30, 10**400, -1, -(10**18), -1e300, 1e300, True, False]
+        absurd += [float("inf"), float("-inf"), float("nan"), [], {}, [now], "", "soon"]
+        absurd += [str(now - 60), str(now + 600), f"{now}.5", "1" * 5000, "\ud800"]
+        with self.assertNoLogs("django.request", "ERROR"):
+            for name in ("exp", "nbf", "iat"):
+                for value in absurd:
+                    with self.subTest(name, value=ascii(value)[:40]):
+                        assert self.email(shared(**{name: value})) is None
+
+    def test_it_takes_times_with_a_fraction(self):
+        now = time.time()
+
+        assert self.email(shared(exp=now + 60.5, nbf=now - 0.5, iat=now - 0.5))
+        assert self.email(shared(exp=253_000_000_000))
+
     def test_it_forgives_clocks_that_differ_by_seconds(self):
         now = int(time.time())
 
@@ -145,7 +162,7 @@ class SharedKeyTests(TokenTestCase):
 class UserTests(TokenTestCase):
     def test_it_matches_the_email_once_and_then_knows_the_subject(self):
         with override_settings(JWT_ISSUERS=[issuer()]):
-            assert self.email(shared(email="ALICE@ｅxample.com"))
+            assert self.email(shared(email="ALICE@Example.com"))
             identity = ExternalIdentity.objects.get()
             assert (identity.issuer, identity.subject) == (ISSUER, "7")
             assert identity.user == self.alice
@@ -196,6 +213,53 @@ class UserTests(TokenTestCase):
             "identity.unlinked",
         }
 
+    @override_settings(JWT_ISSUERS=[issuer()])
+    def test_an_identity_the_operator_removed_does_not_link_itself_again(self):
+        assert self.email(shared())
+        known = ExternalIdentity.objects.get()
+        visitor = issuers.visitor(issuers.verified(shared()))
+        self.client.force_login(ada())
+        delete = f"/admin/accounts/externalidentity/{known.pk}/delete/"
+
+        page = self.client.post(delete, {"post": "yes"}, follow=True)
+
+        self.assertContains(page, "refused from now on")
+        self.assertContains(page, "icon-yes")
+        for _ in range(2):
+            assert self.email(shared()) is None
+        assert issuers.live_visits([visitor[1]]) == set()
+
+        page = self.client.post(delete, {"post": "yes"}, follow=True)
+
+        self.assertContains(page, "forgotten")
+        assert self.email(shared()) == "alice@example.com"
+        # By the rule about e-mails, anew.
+        assert ExternalIdentity.objects.get().pk != known.pk
+
+    @override_settings(JWT_ISSUERS=[issuer()])
+    def test_several_are_refused_and_let_in_again_at_once(self):
+        self.email(shared())
+        known = ExternalIdentity.objects.get()
+        self.client.force_login(ada())
+        place = "/admin/accounts/externalidentity/"
+        chosen = {"_selected_action": [known.pk]}
+
+        self.client.post(place, chosen | {"action": "delete_selected", "post": "yes"})
+        assert self.email(shared())
+        for _ in range(2):
+            self.client.post(place, chosen | {"action": "refuse"})
+            assert self.email(shared()) is None
+        for _ in range(2):
+            self.client.post(place, chosen | {"action": "admit"})
+            assert self.email(shared())
+
+        events = AuditEvent.objects.filter(action__startswith="identity.")
+        assert list(events.order_by("at").values_list("action", flat=True)) == [
+            "identity.linked",
+            "identity.unlinked",
+            "identity.linked",
+        ]
+
     @override_settings(JWT_ISSUERS=[issuer(user="create")])
     def test_it_makes_a_worker_without_a_password(self):
         token = shared(email="Anna@example.com", name="Anna", role="admin", is_staff=1)
@@ -236,6 +300,23 @@ class UserTests(TokenTestCase):
             with self.subTest(change):
                 User.objects.update(**{"is_active": True, "delete_at": None} | change)
                 assert self.email(shared()) is None
+
+    def test_it_folds_no_address_into_another(self):
+        for email in (
+            "ａlice@example.com",
+            "alice@ｅxample.com",
+            "alice@example\N{IDEOGRAPHIC FULL STOP}com",
+            " alice@example.com",
+            "alice@example.com\N{NO-BREAK SPACE}",
+        ):
+            for user in ("match", "create"):
+                with (
+                    self.subTest(ascii(email), user=user),
+                    override_settings(JWT_ISSUERS=[issuer(user=user)]),
+                ):
+                    assert self.email(shared(email=email)) is None
+        assert User.objects.count() == 1
+        assert not ExternalIdentity.objects.exists()
 
     @override_settings(JWT_ISSUERS=[issuer()])
     def test_it_never_acts_for_an_administrator(self):

@@ -385,11 +385,12 @@ class ChangeTests(TransactionTestCase):
         assert mail.outbox[-1].to == [self.alice.email]
 
     def test_removing_ends_the_other_sessions(self):
-        self.activate()
+        secret = self.activate()
         sessions.open_session(self.alice)
         self.elsewhere.force_login(self.alice)
 
-        self.client.post("/accounts/2fa/totp/deactivate/")
+        code = code_of(secret)
+        self.client.post("/accounts/2fa/totp/deactivate/", {"code": code})
 
         self.assert_alone()
         assert "second_factor.totp_removed" in actions()
@@ -528,9 +529,9 @@ class PolicyTests(TestCase):
     @override_settings(MFA_REQUIRED_ROLES=["worker"])
     def test_the_last_one_stays(self):
         sign_in(self.client, self.alice)
-        with_app(self.alice)
+        code = code_of(with_app(self.alice))
 
-        response = self.client.post("/accounts/2fa/totp/deactivate/")
+        response = self.client.post("/accounts/2fa/totp/deactivate/", {"code": code})
 
         assert response.status_code == 200
         assert second_factor.has_totp(self.alice)

@@ -4,6 +4,7 @@ from functools import partial
 
 from allauth.mfa.models import Authenticator
 from django.core import mail
+from django.core.cache import cache
 from django.test import Client, TestCase, TransactionTestCase, override_settings
 from django.urls import NoReverseMatch, reverse
 
@@ -11,14 +12,107 @@ from accounts.mfa import removal, second_factor
 from accounts.models import AuditEvent
 from accounts.tests.factories import PASSWORD, ada, alice, auth
 from accounts.tests.races import at_once
-from accounts.tests.second_factors import code_of, with_app, with_codes, with_passkey
+from accounts.tests.second_factors import (
+    code_of,
+    with_app,
+    with_codes,
+    with_passkey,
+    wrong,
+)
 
 ROUNDS = 5
+TURN_OFF = "/accounts/2fa/totp/deactivate/"
 ROWS = Authenticator.objects
 
 
 def removal_of(passkey):
     return f"/accounts/2fa/webauthn/keys/{passkey.pk}/remove/"
+
+
+class PageTests(TestCase):
+    """The page asks for what the API asks for: the password and a code."""
+
+    def setUp(self):
+        cache.clear()
+        self.alice = alice()
+        self.secret = with_app(self.alice)
+        self.codes = with_codes(self.alice)
+        self.client.force_login(self.alice)
+
+    def confirm(self):
+        self.client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+
+    def turn_off(self, code=""):
+        return self.client.post(TURN_OFF, {"code": code})
+
+    def test_the_password_alone_removes_nothing(self):
+        self.confirm()
+
+        for code in ("", wrong(self.secret), "0" * 12):
+            assert self.turn_off(code).status_code == 200
+            assert second_factor.has_totp(self.alice)
+        assert not AuditEvent.objects.filter(action="second_factor.totp_removed")
+
+    def test_a_code_of_the_app_removes_it(self):
+        self.confirm()
+        self.assertContains(self.client.get(TURN_OFF), 'name="code"')
+
+        response = self.turn_off(code_of(self.secret))
+
+        assert response["Location"] == reverse("security")
+        assert not ROWS.exists()
+        assert len(mail.outbox) == 1
+        assert self.client.get("/settings/security").status_code == 200
+
+    def test_who_has_lost_the_app_uses_a_recovery_code(self):
+        self.confirm()
+
+        self.turn_off(self.codes[0])
+
+        assert not ROWS.exists()
+
+    def test_a_code_without_the_password_removes_nothing(self):
+        response = self.turn_off(self.codes[0])
+
+        assert response["Location"].startswith("/accounts/reauthenticate/")
+        assert second_factor.has_totp(self.alice)
+        # A code shows who it is elsewhere; here it is asked for anyway.
+        self.client.post("/accounts/2fa/reauthenticate/", {"code": self.codes[1]})
+        response = self.turn_off(self.codes[2])
+        assert response["Location"].startswith("/accounts/reauthenticate/")
+        assert second_factor.has_totp(self.alice)
+
+    def test_wrong_codes_are_counted_with_those_of_other_doors(self):
+        self.confirm()
+        for _ in range(9):
+            second_factor.verify(self.alice, wrong(self.secret))
+        self.turn_off(wrong(self.secret))
+
+        assert self.turn_off(code_of(self.secret)).status_code == 429
+        assert second_factor.has_totp(self.alice)
+
+    def test_no_code_is_used_up_where_it_has_to_stay(self):
+        self.confirm()
+
+        with self.settings(MFA_REQUIRED_ROLES=["worker"]):
+            self.turn_off(self.codes[0])
+
+        assert second_factor.recovery_codes_left(self.alice) == 10
+
+    def test_who_has_no_password_here_shows_otherwise_who_they_are(self):
+        self.alice.set_unusable_password()
+        self.alice.save()
+        self.client.force_login(self.alice)
+        self.client.post("/accounts/2fa/reauthenticate/", {"code": self.codes[1]})
+
+        self.turn_off(self.codes[2])
+
+        assert not second_factor.has_totp(self.alice)
+
+    def test_there_is_nothing_to_turn_off_without_one(self):
+        ROWS.all().delete()
+
+        assert self.client.get(TURN_OFF).status_code == 404
 
 
 @override_settings(
@@ -33,11 +127,11 @@ class RaceTests(TransactionTestCase):
         self.client.force_login(self.alice)
         self.client.post("/accounts/reauthenticate/", {"password": PASSWORD})
 
-    def post(self, path):
+    def post(self, path, **fields):
         """Press a button in one of several tabs of the same browser."""
         tab = Client()
         tab.cookies = self.client.cookies
-        return tab.post(path).status_code
+        return tab.post(path, fields).status_code
 
     def test_of_two_passkeys_removed_at_once_one_stays(self):
         for _ in range(ROUNDS):
@@ -52,13 +146,14 @@ class RaceTests(TransactionTestCase):
     def test_of_app_and_passkey_removed_at_once_on_pages_one_stays(self):
         for _ in range(ROUNDS):
             ROWS.all().delete()
-            with_app(self.alice)
-            paths = [
-                "/accounts/2fa/totp/deactivate/",
-                removal_of(with_passkey(self.alice)),
-            ]
+            code, passkey = code_of(with_app(self.alice)), with_passkey(self.alice)
 
-            results = at_once([partial(self.post, path) for path in paths])
+            results = at_once(
+                [
+                    partial(self.post, TURN_OFF, code=code),
+                    partial(self.post, removal_of(passkey)),
+                ]
+            )
 
             assert set(results) <= {200, 302}
             assert ROWS.count() == 1

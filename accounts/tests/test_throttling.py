@@ -107,8 +107,42 @@ class ClientIpTests(SimpleTestCase):
         assert client_ip(scope()) == "10.0.0.1"
 
     @override_settings(TRUSTED_PROXY_HOPS=1)
+    def test_it_reads_an_address_with_a_port(self):
+        for forwarded, ip in (
+            ("9.9.9.9:5678", "9.9.9.9"),
+            ("1.2.3.4:1, 9.9.9.9:65535", "9.9.9.9"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[::ffff:9.9.9.9]:443", "9.9.9.9"),
+            # Where the last group could be a port it is none.
+            ("2001:db8::1:443", "2001:db8::1:443"),
+        ):
+            with self.subTest(forwarded):
+                assert client_ip(request(forwarded)) == ip
+                assert client_ip(scope(forwarded)) == ip
+
+    @override_settings(TRUSTED_PROXY_HOPS=1)
+    def test_it_reads_no_address_with_nonsense_behind_it(self):
+        for forwarded in (
+            "9.9.9.9:",
+            "9.9.9.9:x",
+            "9.9.9.9:80:80",
+            "9.9.9.9:-1",
+            "9.9.9.9:٣",
+            "9.9.9.9:123456",
+            "[9.9.9.9]:80",
+            "[2001:db8::1]80",
+            "[2001:db8::1",
+            "[]:80",
+            ":80",
+            "host:80",
+        ):
+            with self.subTest(forwarded):
+                assert client_ip(scope(forwarded)) == "10.0.0.1"
+
+    @override_settings(TRUSTED_PROXY_HOPS=1)
     def test_it_falls_back_to_the_peer_when_the_header_is_no_address(self):
-        for forwarded in ("unknown", "' OR 1=1", "9.9.9.9:80", "<b>", "1.2.3.4,"):
+        for forwarded in ("unknown", "' OR 1=1", "<b>", "1.2.3.4,"):
             assert client_ip(request(forwarded)) == "10.0.0.1"
 
     def test_it_knows_peers_without_an_address(self):

@@ -8,6 +8,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from accounts.authentication import sign_ins
 from accounts.errors import EmailTaken
 from accounts.forms import SetupForm
 from accounts.models import User
@@ -35,6 +36,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def _go_on(request: HttpRequest, admin: User) -> HttpResponse:
+    sign_ins.begin(request, admin)
     get_adapter().login(request, admin)
     # They have just typed the password: the second factor need not ask for it again.
     reauthenticate_by_password(request)

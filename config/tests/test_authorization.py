@@ -28,7 +28,7 @@ from config.tests.world import FOREIGN_FORGERIES, VISITORS, call
 
 #: Change these on purpose: a route came or went, and its rule was thought about.
 OPERATIONS = 61
-PAGES = 167
+PAGES = 168
 
 INVALID = (b"{", b"[]", b'{"no such field": {}}')
 

@@ -23,6 +23,7 @@ from accounts.models import (
     Profile,
     Session,
     SocketTicket,
+    TotpSetup,
     User,
 )
 from accounts.tests.factories import ada, alice, bob
@@ -33,6 +34,7 @@ from llm.models import DailyUsage, UsageRecord
 #: Models with a path to a person of which the archive has nothing, and why.
 LEFT_OUT = {
     SocketTicket: "the digest of a secret that is good for 30 seconds",
+    TotpSetup: "the sealed secret of an app that waits ten minutes for its first code",
     EmailConfirmation: "a secret in a mail, good once",
 }
 
@@ -144,6 +146,9 @@ class ContentsTests(TestCase):
             ),
             SocketTicket: lambda: issue_ticket(
                 Session.objects.get(user_agent="Netscape 4")
+            ),
+            TotpSetup: lambda: (
+                TotpSetup.objects.create(user=user, secret="sealed secret").secret
             ),
             EmailConfirmation: lambda: EmailConfirmation.create(address).key,
         }

@@ -35,7 +35,7 @@ SAYS = {
 REFUSED = {
     "DELETE /admin/characters/{slug}": (409, "Alice talks with it"),
     "DELETE /me/totp": (409, "Alice has no second factor"),
-    "POST /me/totp/confirm": (400, "nobody guesses the code"),
+    "POST /me/totp/confirm": (409, "Alice has begun no set-up"),
     "POST /me/totp/recovery-codes": (409, "Alice has no second factor"),
 }
 

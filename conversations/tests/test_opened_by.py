@@ -120,3 +120,49 @@ class RunningTests(ReplyTestCase):
             ended = await self.settled(reply)
         assert ended.status == Message.Status.STOPPED
         assert ended.content.startswith("Good ")
+
+    async def test_it_stops_when_its_session_ended_while_it_was_asked_for(self):
+        """Nothing was written yet that the end of the session could have stopped."""
+        for kind in ("api", "web"):
+            with self.subTest(kind):
+                self.user = await sync_to_async(self.signed_in)(kind)
+                await sync_to_async(sessions.end_all)(self.user)
+                with (
+                    mock.patch.object(generations, "CHECKPOINT_SECONDS", 0.02),
+                    scripted("Good ", "day ", gate=asyncio.Event()),
+                ):
+                    reply = (await self.open()).reply
+
+                    ended = await self.settled(reply)
+
+                assert ended.status == Message.Status.STOPPED
+
+    async def test_it_goes_on_while_its_session_does_and_asks_once(self):
+        for kind in ("api", "web", "none"):
+            with self.subTest(kind):
+                self.user = await sync_to_async(self.signed_in)(kind)
+                gate, asked = asyncio.Event(), mock.Mock(wraps=liveness.over)
+                with (
+                    mock.patch.object(generations, "CHECKPOINT_SECONDS", 0.02),
+                    mock.patch.object(liveness, "over", asked),
+                    scripted("Good ", "day ", gate=gate),
+                ):
+                    reply = (await self.open()).reply
+                    run = generations._runs[reply.pk]
+                    await until(lambda: run.was_asked)  # noqa: B023
+                    await asyncio.sleep(0.1)
+                    gate.set()
+
+                    ended = await self.settled(reply)
+
+                assert ended.status == Message.Status.COMPLETE
+                assert asked.call_count == 1
+
+    def signed_in(self, kind):
+        if kind == "api":
+            return session_of(sessions.open_session(self.user).access).user
+        if kind == "web":
+            self.client.force_login(self.user)
+            return liveness.browser_user(self.client.session.session_key)
+        self.user.credential = ""
+        return self.user

@@ -10,7 +10,7 @@ import accounts.models.sessions
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0003_audit_append_only"),
+        ("accounts", "0006_refused_identities"),
     ]
 
     operations = [
