@@ -49,4 +49,4 @@ def _send(messages: list[EmailMessage]) -> None:
         get_connection(settings.MAIL_BACKEND).send_messages(messages)
     except Exception as error:
         # Not whom it was for: the log is read by more people than the mail.
-        logger.error("mail could not be sent", extra={"cause": repr(error)})
+        logger.error("mail could not be sent", extra={"cause": error})

@@ -27,6 +27,7 @@ from config.environment import (
     required_roles,
     secret,
 )
+from config.secrecy import password_in
 
 # Where it runs
 
@@ -394,4 +395,14 @@ CONTENT_SECURITY_POLICY = {
 LOG_DIR = env.str("LOG_DIR", default="")
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = {"level": LOG_LEVEL, "directory": LOG_DIR}
+LOGGING = {
+    "level": LOG_LEVEL,
+    "directory": LOG_DIR,
+    "secrets": [
+        *(SECRET_KEY, JWT_SECRET, ADMIN_SECRET, OPENAI_API_KEY),
+        *map(password_in, (DATABASE_URL, REDIS_URL, env.str("EMAIL_URL", default=""))),
+        *map(password_in, (OLLAMA_HOST, OPENAI_BASE_URL)),
+        *map(STORAGES["default"].get("OPTIONS", {}).get, ("access_key", "secret_key")),
+        *(issuer.get("key") for issuer in JWT_ISSUERS),
+    ],
+}
