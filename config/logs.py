@@ -1,7 +1,10 @@
 """Structured log lines: one line per event, whatever it holds, and no secrets."""
 
 import logging.config
+import logging.handlers
+import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,25 @@ from config import faults, secrecy
 #: file → the loggers whose lines go there, when LOG_DIR is set.
 FILES = {"auth": "tertulia.auth", "audit": "tertulia.audit", "app": "tertulia.app"}
 
+#: Those of them that are complete, whatever LOG_LEVEL says.
+RECORDS = ("auth", "audit")
+
 #: Fields that hold nothing but our own words, whatever a password may be called.
 OURS = {"timestamp", "level", "logger"}
 
 #: What these libraries say of every request is ours to say, once a reply.
-QUIET = ("daphne", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "psycopg.pool")
+QUIET = (
+    *("daphne", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "psycopg.pool"),
+    # Of what is stored they would say everything.
+    *("boto3", "botocore", "s3transfer", "urllib3", "PIL"),
+)
 
 #: A file is put aside when it has grown so large, and so many are kept.
 FILE_BYTES = 10_000_000
 FILES_KEPT = 5
+
+#: Who may do what with a file.
+FILE_MODE = 0o640
 
 #: The longest value of a line; clients send headers of any length.
 LONGEST = 8000
@@ -99,6 +112,19 @@ PROCESSORS: list[Any] = [
 ]
 
 
+class File(logging.handlers.RotatingFileHandler):
+    """A rotated file that its owner writes, their group reads, and nobody else."""
+
+    def _open(self) -> Any:
+        return open(
+            self.baseFilename, self.mode, encoding=self.encoding, opener=_opener
+        )
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
 def configure(options: dict[str, Any]) -> None:
     """Send lines to standard output, or to rotated files under `directory`.
 
@@ -117,19 +143,22 @@ def configure(options: dict[str, Any]) -> None:
         "django": {"handlers": [], "level": "INFO"},
         "django.request": {"level": "ERROR"},
         **{name: {"level": "WARNING"} for name in QUIET},
+        # Who came and what was done is no question of how much one wants to read.
+        **{FILES[name]: {"level": "INFO"} for name in RECORDS},
     }
     if options["directory"]:
         directory = _writable(Path(options["directory"]))
         for name, logger in FILES.items():
             handlers[name] = {
-                "class": "logging.handlers.RotatingFileHandler",
+                "class": "config.logs.File",
                 "filename": str(directory / f"{name}.log"),
                 "maxBytes": FILE_BYTES,
                 "backupCount": FILES_KEPT,
                 "encoding": "utf-8",
                 "formatter": "line",
             }
-            loggers[logger] = {"handlers": [name], "propagate": False}
+            own = {"handlers": [name], "propagate": False}
+            loggers[logger] = {**loggers.get(logger, {}), **own}
     root = "app" if options["directory"] else "console"
     logging.config.dictConfig(
         {
@@ -154,7 +183,11 @@ def _writable(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in FILES:
-            open(directory / f"{name}.log", "ab").close()
+            open(directory / f"{name}.log", "ab", opener=_opener).close()
+            for file in directory.glob(f"{name}.log*"):
+                # Those of another owner are theirs to close.
+                with suppress(PermissionError):
+                    file.chmod(file.stat().st_mode & FILE_MODE)
     except OSError as error:
         raise ImproperlyConfigured(
             f"LOG_DIR: {directory} cannot be written ({error.strerror})."

@@ -258,6 +258,37 @@ def test_without_a_directory_lines_go_to_the_console(tmp_path):
     assert all(line.startswith("timestamp=") for line in lines)
 
 
+@pytest.mark.parametrize("directory", ["logs", ""])
+def test_who_comes_and_what_is_done_is_recorded_at_every_level(tmp_path, directory):
+    directory = directory and str(tmp_path / directory)
+    code = (WRITE % directory).replace("INFO", "ERROR")
+
+    done = run(code, VAR_DIR=str(tmp_path))
+
+    written = done.stdout + "".join(
+        file.read_text() for file in sorted(tmp_path.glob("logs/*"))
+    )
+    assert "line of auth, 199" in written
+    assert "line of audit, 199" in written
+    assert "line of app" not in written
+
+
+def test_nobody_else_reads_the_files(tmp_path):
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    for name in ("auth.log", "audit.log.1"):
+        (directory / name).touch()
+        (directory / name).chmod(0o644)
+
+    # Whatever the one who starts it lets others do by default.
+    done = run("import os; os.umask(0)" + WRITE % str(directory), VAR_DIR=str(tmp_path))
+
+    assert done.returncode == 0
+    files = sorted(directory.iterdir())
+    assert len(files) == 3 * (1 + logs.FILES_KEPT)
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o640"}
+
+
 @pytest.mark.parametrize("name", ["file/logs", "taken"])
 def test_a_directory_that_cannot_be_written_stops_the_start(tmp_path, name):
     (tmp_path / "file").touch()
