@@ -20,6 +20,7 @@ from config.environment import (
     file_storage,
     is_production,
     jwt_issuers,
+    mail,
     media_url,
     port,
     public_url,
@@ -239,7 +240,7 @@ MFA_FORMS = {
 MFA_REQUIRED_ROLES = required_roles()
 MFA_REQUIRED_DOMAINS = env.list("MFA_REQUIRED_DOMAINS", default=[])
 DELETION_GRACE_DAYS = env.int("DELETION_GRACE_DAYS", default=14)
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = mail()
 vars().update(EMAIL_CONFIG)
 MAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_BACKEND = "accounts.mail.LaterBackend"

@@ -1,10 +1,12 @@
 """The product as production runs it: HTTPS in front, static files collected."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -83,6 +85,30 @@ def test_browsers_are_told_to_stay_with_https(production):
     assert cookies
     assert all("Secure" in cookie for cookie in cookies)
     assert all(cookie.startswith("__Host-") for cookie in cookies)
+
+
+def test_it_warns_that_no_mail_is_sent_and_prints_none(production):
+    people = {"email": "alice@example.org", "password": "a tertulia at the corner"}
+    for _ in range(2):  # the second time its owner is told by mail
+        request = urllib.request.Request(
+            f"{production.url}/api/v1/auth/register",
+            json.dumps(people).encode(),
+            {
+                "Content-Type": "application/json",
+                "Host": "chat.example.org",
+                "X-Forwarded-Proto": "https",
+            },
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+    time.sleep(1)
+
+    log = production.log
+    warnings = [line for line in log.splitlines() if "EMAIL_URL" in line]
+    assert len(warnings) == 1
+    assert "level=warning" in warnings[0]
+    assert "no mail is sent" in warnings[0]
+    assert "alice@example.org" not in log
+    assert "Subject:" not in log
 
 
 def test_django_finds_nothing_to_warn_of():
