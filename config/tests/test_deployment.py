@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -15,9 +14,9 @@ import pytest
 from config.environment import BASE_DIR
 from config.testing import Server
 from config.testing.deployment import production_environment
+from config.testing.static import collected_for
 
 pytestmark = pytest.mark.postgres
-STATIC_ROOT = BASE_DIR / "staticfiles"
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +28,8 @@ def production(tmp_path_factory, migrated) -> Iterator[Server]:
     # The fixture asks for the health of a server by its address.
     given["ALLOWED_HOSTS"] += ",127.0.0.1"
     server = Server(directory, **given)
-    was_there = STATIC_ROOT.exists()
-    server.manage("collectstatic", "--no-input", "--verbosity", "0")
-    with server:
+    with collected_for(server), server:
         yield server
-    if not was_there:
-        shutil.rmtree(STATIC_ROOT)
 
 
 def fetch(server: Server, path: str):
