@@ -37,7 +37,7 @@ def _steady(name: str) -> Callable[..., Any]:
                 return through_redis(self, *args, **kwargs)
             except (RedisError, OSError) as error:
                 SteadyRedisCache.resting_until = time.monotonic() + REST
-                logger.error("redis unavailable", extra={"cause": repr(error)})
+                logger.error("redis unavailable", extra={"cause": error})
         return in_memory(self._memory, *args, **kwargs)
 
     return method

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.conf import settings
 from django.core.mail import EmailMessage, get_connection, send_mail
+from django.core.mail.backends import console
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.template.loader import render_to_string
@@ -36,6 +37,20 @@ def write_to(user: User, letter: str, **context: object) -> None:
     )
 
 
+class ConsoleBackend(console.EmailBackend):
+    """Print messages for developers, and nothing that a terminal would obey."""
+
+    def write_message(self, message: EmailMessage) -> None:
+        text = message.message().as_bytes().decode(errors="replace")
+        shown = "".join(map(_shown, text))
+        self.stream.write(f"{shown}\n{'-' * 79}\n")
+
+
+def _shown(character: str) -> str:
+    is_plain = character.isprintable() or character == "\n"
+    return character if is_plain else character.encode("unicode_escape").decode()
+
+
 class LaterBackend(BaseEmailBackend):
     """Hand messages to a thread that sends them by MAIL_BACKEND."""
 
@@ -49,4 +64,4 @@ def _send(messages: list[EmailMessage]) -> None:
         get_connection(settings.MAIL_BACKEND).send_messages(messages)
     except Exception as error:
         # Not whom it was for: the log is read by more people than the mail.
-        logger.error("mail could not be sent", extra={"cause": repr(error)})
+        logger.error("mail could not be sent", extra={"cause": error})

@@ -160,6 +160,19 @@ def email_verification() -> str:
     return given
 
 
+def mail() -> dict[str, Any]:
+    """Return how mail is sent, in the form of Django's settings: as EMAIL_URL says.
+
+    Without it developers see mail on the console. In production it goes nowhere: among
+    the lines of a log a link would open the account to whoever reads them.
+    """
+    default = "dummymail://" if is_production() else "consolemail://"
+    config: dict[str, Any] = env.email_url("EMAIL_URL", default=default)
+    if config["EMAIL_BACKEND"] == env.EMAIL_SCHEMES["consolemail"]:
+        config["EMAIL_BACKEND"] = "accounts.mail.ConsoleBackend"
+    return config
+
+
 def _kept_in_var(name: str) -> str:
     path = _var_dir() / name
     # Written aside and linked into place: of two processes starting together one

@@ -1,7 +1,10 @@
 """Structured log lines: one line per event, whatever it holds, and no secrets."""
 
 import logging.config
-import re
+import logging.handlers
+import os
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,42 +12,44 @@ import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 from accounts import origin
+from config import faults, secrecy
 
 #: file → the loggers whose lines go there, when LOG_DIR is set.
 FILES = {"auth": "tertulia.auth", "audit": "tertulia.audit", "app": "tertulia.app"}
 
+#: Those of them that are complete, whatever LOG_LEVEL says.
+RECORDS = ("auth", "audit")
+
+#: Fields that hold nothing but our own words, whatever a password may be called.
+OURS = {"timestamp", "level", "logger"}
+
 #: What these libraries say of every request is ours to say, once a reply.
-QUIET = ("daphne", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "psycopg.pool")
+QUIET = (
+    *("daphne", "httpcore", "httpcore2", "httpx", "httpx2", "openai", "psycopg.pool"),
+    # Of what is stored they would say everything.
+    *("boto3", "botocore", "s3transfer", "urllib3", "PIL"),
+)
 
 #: A file is put aside when it has grown so large, and so many are kept.
 FILE_BYTES = 10_000_000
 FILES_KEPT = 5
 
+#: Who may do what with a file.
+FILE_MODE = 0o640
+
 #: The longest value of a line; clients send headers of any length.
 LONGEST = 8000
-
-#: Values that open doors: JWTs, headers, what query strings and forms carry, and links.
-#: Each begins where no name goes on before it: a pattern that may begin anywhere in a
-#: long name reads the rest of it from every place.
-_SECRETS = (
-    (re.compile(r"(?<![\w-])eyJ[\w-]{6,}\.[\w-]+\.[\w-]*"), "[token]"),
-    (re.compile(r"(?i)(?<![\w-])(bearer)\s+[^\s\"',]+"), r"\1 [token]"),
-    (
-        re.compile(
-            r"(?i)(?<![\w-])([\w-]*(?:token|ticket|password\d?|secret|api[_-]key|"
-            r"admin-key|otp|recovery_code|authorization|cookie|sessionid|session|csrf)|"
-            r"__host-\w+)"
-            r"(=|[\"']?:\s*[\"']?)(?!\[)[^\s&;,\"'}]+"
-        ),
-        r"\1\2[hidden]",
-    ),
-    (re.compile(r"(/setup/|/reset/key/|/confirm-email/)[^\s/?\"']+"), r"\1[hidden]"),
-)
 
 #: Terminals and viewers end lines, or obey, at more characters than \n.
 _CONTROL = {
     code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-    for code in [*range(10), *range(11, 32), *range(127, 160), 0x2028, 0x2029]
+    for code in [
+        *(*range(10), *range(11, 32), *range(127, 160)),
+        # Ends of lines, what turns the reading direction, and halves of characters,
+        # which no file takes.
+        *(0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)),
+        *range(0xD800, 0xE000),
+    ]
 }
 
 
@@ -52,20 +57,34 @@ def clean(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
     """Make every value harmless in a log: no control characters, no secrets."""
     # Django adds it to its errors; its text has the query string.
     event.pop("request", None)
-    return {key: _clean(value) for key, value in event.items()}
+    return {
+        key: value if key in OURS else _clean(value) for key, value in event.items()
+    }
 
 
 def _clean(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
+    if isinstance(value, BaseException):
+        value = faults.tell(value)
     # More than is shown, so that a secret is not cut beyond recognition.
     whole = str(value)
-    text = whole[: 2 * LONGEST]
-    for pattern, instead in _SECRETS:
-        text = pattern.sub(instead, text)
+    text = secrecy.hide(whole[: 2 * LONGEST])
     if len(whole) > LONGEST:
         text = f"{text[:LONGEST]}… ({len(whole)} characters)"
     return text.translate(_CONTROL)
+
+
+def tell(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """Say of an exception what it is and where it came from, without its words."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["event"] = faults.without_words(str(event.get("event", "")), error)
+        event["exception"] = faults.trace(error)
+    return event
 
 
 def trace(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +104,7 @@ _SHARED: list[Any] = [
 
 PROCESSORS: list[Any] = [
     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-    structlog.processors.format_exc_info,
+    tell,
     clean,
     structlog.processors.LogfmtRenderer(
         key_order=["timestamp", "level", "logger", "event"], bool_as_flag=False
@@ -93,8 +112,25 @@ PROCESSORS: list[Any] = [
 ]
 
 
-def configure(options: dict[str, str]) -> None:
-    """Send lines to standard output, or to rotated files under `directory`."""
+class File(logging.handlers.RotatingFileHandler):
+    """A rotated file that its owner writes, their group reads, and nobody else."""
+
+    def _open(self) -> Any:
+        return open(
+            self.baseFilename, self.mode, encoding=self.encoding, opener=_opener
+        )
+
+
+def _opener(path: str, flags: int) -> int:
+    return os.open(path, flags, FILE_MODE)
+
+
+def configure(options: dict[str, Any]) -> None:
+    """Send lines to standard output, or to rotated files under `directory`.
+
+    What is in `secrets` comes into none of them.
+    """
+    secrecy.keep(options.get("secrets", ()))
     handlers: dict[str, dict[str, Any]] = {
         "console": {
             "class": "logging.StreamHandler",
@@ -107,19 +143,22 @@ def configure(options: dict[str, str]) -> None:
         "django": {"handlers": [], "level": "INFO"},
         "django.request": {"level": "ERROR"},
         **{name: {"level": "WARNING"} for name in QUIET},
+        # Who came and what was done is no question of how much one wants to read.
+        **{FILES[name]: {"level": "INFO"} for name in RECORDS},
     }
     if options["directory"]:
         directory = _writable(Path(options["directory"]))
         for name, logger in FILES.items():
             handlers[name] = {
-                "class": "logging.handlers.RotatingFileHandler",
+                "class": "config.logs.File",
                 "filename": str(directory / f"{name}.log"),
                 "maxBytes": FILE_BYTES,
                 "backupCount": FILES_KEPT,
                 "encoding": "utf-8",
                 "formatter": "line",
             }
-            loggers[logger] = {"handlers": [name], "propagate": False}
+            own = {"handlers": [name], "propagate": False}
+            loggers[logger] = {**loggers.get(logger, {}), **own}
     root = "app" if options["directory"] else "console"
     logging.config.dictConfig(
         {
@@ -144,7 +183,11 @@ def _writable(directory: Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name in FILES:
-            open(directory / f"{name}.log", "ab").close()
+            open(directory / f"{name}.log", "ab", opener=_opener).close()
+            for file in directory.glob(f"{name}.log*"):
+                # Those of another owner are theirs to close.
+                with suppress(PermissionError):
+                    file.chmod(file.stat().st_mode & FILE_MODE)
     except OSError as error:
         raise ImproperlyConfigured(
             f"LOG_DIR: {directory} cannot be written ({error.strerror})."

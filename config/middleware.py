@@ -155,7 +155,7 @@ def is_outage(error: BaseException | None) -> bool:
 
 def answer_outage(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return 503 in the form the client asked for, and log why."""
-    logger.error("database unavailable", extra={"cause": repr(error)})
+    logger.error("database unavailable", extra={"cause": error})
     return answer_unavailable(request)
 
 

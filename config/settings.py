@@ -20,6 +20,7 @@ from config.environment import (
     file_storage,
     is_production,
     jwt_issuers,
+    mail,
     media_url,
     port,
     public_url,
@@ -27,6 +28,7 @@ from config.environment import (
     required_roles,
     secret,
 )
+from config.secrecy import password_in
 
 # Where it runs
 
@@ -243,7 +245,7 @@ MFA_FORMS = {
 MFA_REQUIRED_ROLES = required_roles()
 MFA_REQUIRED_DOMAINS = env.list("MFA_REQUIRED_DOMAINS", default=[])
 DELETION_GRACE_DAYS = env.int("DELETION_GRACE_DAYS", default=14)
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = mail()
 vars().update(EMAIL_CONFIG)
 MAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
 EMAIL_BACKEND = "accounts.mail.LaterBackend"
@@ -400,4 +402,14 @@ CONTENT_SECURITY_POLICY = {
 LOG_DIR = env.str("LOG_DIR", default="")
 LOG_LEVEL = choice("LOG_LEVEL", "INFO", "DEBUG", "WARNING", "ERROR", "CRITICAL")
 LOGGING_CONFIG = "config.logs.configure"
-LOGGING = {"level": LOG_LEVEL, "directory": LOG_DIR}
+LOGGING = {
+    "level": LOG_LEVEL,
+    "directory": LOG_DIR,
+    "secrets": [
+        *(SECRET_KEY, JWT_SECRET, ADMIN_SECRET, OPENAI_API_KEY),
+        *map(password_in, (DATABASE_URL, REDIS_URL, env.str("EMAIL_URL", default=""))),
+        *map(password_in, (OLLAMA_HOST, OPENAI_BASE_URL)),
+        *map(STORAGES["default"].get("OPTIONS", {}).get, ("access_key", "secret_key")),
+        *(issuer.get("key") for issuer in JWT_ISSUERS),
+    ],
+}

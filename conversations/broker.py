@@ -170,7 +170,7 @@ class Broker:
                 if not is_down:
                     logger.warning(
                         "redis unavailable",
-                        extra={"work": work.__name__, "cause": repr(error)},
+                        extra={"work": work.__name__, "cause": error},
                     )
                 is_down = True
                 await asyncio.sleep(RETRY_SECONDS)

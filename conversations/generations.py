@@ -29,7 +29,6 @@ from conversations import (
     prompts,
     relay,
 )
-from conversations.discretion import without_quotes
 from conversations.events import ReplyEnded
 from conversations.models import Conversation
 from conversations.rendering import conversation_json, dumps, usage_json
@@ -170,7 +169,7 @@ async def _sweep() -> None:
 def _note_outage(error: Exception) -> None:
     global _database_failed_at
     if time.monotonic() - _database_failed_at > 30:
-        logger.error("database unavailable", extra={"cause": repr(error)})
+        logger.error("database unavailable", extra={"cause": error})
     _database_failed_at = time.monotonic()
 
 
@@ -403,12 +402,6 @@ class _Run:
     def _elapsed_ms(self) -> int:
         return int((time.monotonic() - self._began) * 1000)
 
-    def _cause(self, error: ProviderError) -> str:
-        """Return what the provider said, without what it quotes of the prompt."""
-        messages = self._prompt.request.messages if self._prompt else ()
-        said = "\n".join(message.content for message in messages)
-        return without_quotes(repr(error.cause), said)
-
     def _log(self, error: BaseException | None) -> None:
         where = {"reply": str(self.live.message_id), "model": self.model}
         match error:
@@ -417,7 +410,12 @@ class _Run:
             case ProviderError():
                 logger.warning(
                     "provider failed",
-                    extra={**where, "code": error.code, "cause": self._cause(error)},
+                    extra={
+                        **where,
+                        "code": error.code,
+                        "cause": error.cause,
+                        "ms": self._elapsed_ms(),
+                    },
                 )
             case _:
                 logger.error("generation broke", extra=where, exc_info=error)

@@ -151,7 +151,7 @@ class Socket(AsyncWebsocketConsumer):
                 if isinstance(refusal, SignedOut):
                     await self.close(UNAUTHENTICATED)
             except Outage as error:
-                logger.error("database unavailable", extra={"cause": repr(error)})
+                logger.error("database unavailable", extra={"cause": error})
                 await self.show_refusal(Unavailable(), frame)
             except Exception:
                 # Closed, so that what belongs to the socket is cleared away.
@@ -209,7 +209,7 @@ class Socket(AsyncWebsocketConsumer):
         def forget(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()):
                 # Usually a client that left while it was being sent to.
-                logger.info("a follower broke off", extra={"cause": repr(error)})
+                logger.info("a follower broke off", extra={"cause": error})
             if self._followed.get(message_id) is done:
                 del self._followed[message_id]
                 self.of_others.discard(message_id)

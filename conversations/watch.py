@@ -116,7 +116,7 @@ async def _tell(telling: Awaitable[None]) -> None:
         await telling
     except Exception as error:
         # A client that left meanwhile; the others are still watched over.
-        logger.info("a listener broke off", extra={"cause": repr(error)})
+        logger.info("a listener broke off", extra={"cause": error})
 
 
 def _still_allowed(

@@ -1,6 +1,7 @@
 """What can go wrong between us and a model, in words for a person.
 
-The provider's own words stay in `cause`, for the log; they never reach a client.
+`cause` is for the log: codes and kinds of failures, nothing of what the provider said
+in words, which may be its key or what somebody wrote.
 """
 
 from django.utils.translation import gettext_lazy as _
@@ -28,7 +29,7 @@ class ProviderError(Exception):
     def __init__(
         self,
         code: str,
-        cause: object = "",
+        cause: str = "",
         *,
         is_retryable: bool = False,
         retry_after: float | None = None,

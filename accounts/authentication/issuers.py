@@ -74,7 +74,7 @@ class Visit:
 
 
 class Unusable(Exception):
-    """Why a token is not accepted; for the log."""
+    """Why a token is not accepted; for the log, so it quotes nothing of the token."""
 
 
 def is_foreign(token: str) -> bool:
@@ -97,7 +97,8 @@ def verified(token: str) -> Proof | None:
         OverflowError,
         RecursionError,
     ) as error:
-        cause = {"issuer": issuer["issuer"], "cause": f"{error!r}"}
+        why = str(error) if isinstance(error, Unusable) else error
+        cause = {"issuer": issuer["issuer"], "cause": why}
         logger.info("foreign token refused", extra=cause)
         return None
 
@@ -256,7 +257,7 @@ class _Keys(jwt.PyJWKClient):
             self._resting_until = time.monotonic() + REST
             logger.error(
                 "keys of an issuer cannot be had",
-                extra={"url": self.uri, "cause": repr(error)},
+                extra={"url": self.uri, "cause": error},
             )
             raise jwt.PyJWKClientConnectionError("The keys cannot be had.") from error
 

@@ -56,7 +56,7 @@ def reaching_storage() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        logger.error("storage unavailable", extra={"cause": repr(error)})
+        logger.error("storage unavailable", extra={"cause": error})
         raise StorageUnavailable from error
 
 
@@ -108,6 +108,6 @@ def discard(name: str) -> bool:
         default_storage.delete(name)
     except OSError as error:
         # It is in nobody's way, and what it was replaced for has succeeded.
-        logger.warning("file left behind", extra={"file": name, "cause": repr(error)})
+        logger.warning("file left behind", extra={"file": name, "cause": error})
         return False
     return True

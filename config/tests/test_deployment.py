@@ -1,10 +1,11 @@
 """The product as production runs it: HTTPS in front, static files collected."""
 
+import json
 import os
 import re
-import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -13,9 +14,9 @@ import pytest
 from config.environment import BASE_DIR
 from config.testing import Server
 from config.testing.deployment import production_environment
+from config.testing.static import collected_for
 
 pytestmark = pytest.mark.postgres
-STATIC_ROOT = BASE_DIR / "staticfiles"
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +28,8 @@ def production(tmp_path_factory, migrated) -> Iterator[Server]:
     # The fixture asks for the health of a server by its address.
     given["ALLOWED_HOSTS"] += ",127.0.0.1"
     server = Server(directory, **given)
-    was_there = STATIC_ROOT.exists()
-    server.manage("collectstatic", "--no-input", "--verbosity", "0")
-    with server:
+    with collected_for(server), server:
         yield server
-    if not was_there:
-        shutil.rmtree(STATIC_ROOT)
 
 
 def fetch(server: Server, path: str):
@@ -83,6 +80,30 @@ def test_browsers_are_told_to_stay_with_https(production):
     assert cookies
     assert all("Secure" in cookie for cookie in cookies)
     assert all(cookie.startswith("__Host-") for cookie in cookies)
+
+
+def test_it_warns_that_no_mail_is_sent_and_prints_none(production):
+    people = {"email": "alice@example.org", "password": "a tertulia at the corner"}
+    for _ in range(2):  # the second time its owner is told by mail
+        request = urllib.request.Request(
+            f"{production.url}/api/v1/auth/register",
+            json.dumps(people).encode(),
+            {
+                "Content-Type": "application/json",
+                "Host": "chat.example.org",
+                "X-Forwarded-Proto": "https",
+            },
+        )
+        urllib.request.urlopen(request, timeout=30).close()
+    time.sleep(1)
+
+    log = production.log
+    warnings = [line for line in log.splitlines() if "EMAIL_URL" in line]
+    assert len(warnings) == 1
+    assert "level=warning" in warnings[0]
+    assert "no mail is sent" in warnings[0]
+    assert "alice@example.org" not in log
+    assert "Subject:" not in log
 
 
 def test_django_finds_nothing_to_warn_of():

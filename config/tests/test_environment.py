@@ -336,6 +336,17 @@ def test_production_verifies_addresses_only_by_mail_that_is_sent(monkeypatch):
         assert environment.email_verification() == "required"
 
 
+def test_mail_is_printed_for_developers_and_in_production_only_sent(monkeypatch):
+    monkeypatch.delenv("EMAIL_URL", raising=False)
+    assert environment.mail()["EMAIL_BACKEND"] == "accounts.mail.ConsoleBackend"
+
+    monkeypatch.setenv("DEBUG", "false")
+
+    assert environment.mail()["EMAIL_BACKEND"].endswith(".dummy.EmailBackend")
+    monkeypatch.setenv("EMAIL_URL", "smtp+tls://me:pw@mail.example.org:587")
+    assert environment.mail()["EMAIL_BACKEND"].endswith(".smtp.EmailBackend")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

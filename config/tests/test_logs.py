@@ -1,17 +1,18 @@
 """What may stand in a log line."""
 
 import io
+import json
 import logging
 import subprocess
 import sys
 
 import pytest
-import structlog
 from django.test import RequestFactory
 
 from accounts.origin import Origin, coming_from
-from config import logs
+from config import logs, secrecy
 from config.environment import BASE_DIR
+from config.testing.lines import handler
 from config.testing.server import bare_environment
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
@@ -21,18 +22,14 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"
 def lines():
     """A logger in our format, and a function that returns the lines it wrote."""
     out = io.StringIO()
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=logs._SHARED, processors=logs.PROCESSORS
-    )
-    handler = logging.StreamHandler(out)
-    handler.setFormatter(formatter)
     logger = logging.Logger("tertulia.test")
-    logger.addHandler(handler)
+    logger.addHandler(handler(out))
     return logger, lambda: out.getvalue().removesuffix("\n").split("\n")
 
 
 HOSTILE = (
     "first\r\nlevel=error second\x1b[31m\x07\x85 third\x00\u2028fourth\x0b\x0c\u2029"
+    "\u202efifth\u2066\ud800"
 )
 
 
@@ -79,6 +76,63 @@ def test_it_hides_what_opens_doors(lines, text):
 
     assert "s3cr3t" not in written()[0]
     assert JWT not in written()[0]
+
+
+def test_it_takes_no_name_of_a_logger_for_a_password(lines):
+    logger, written = lines
+    secrecy.keep(["tertulia"])
+
+    logger.info("tertulia is up")
+    secrecy.keep([])
+
+    assert 'logger=tertulia.test event="[hidden] is up"' in written()[0]
+
+
+def test_every_secret_of_the_settings_is_hidden(tmp_path):
+    secrets = {
+        "SECRET_KEY": f"{'s' * 40}.of.django",
+        "JWT_SECRET": f"{'j' * 40}.of.tokens",
+        "ADMIN_SECRET": f"{'a' * 40}.of.operators",
+        "OPENAI_API_KEY": "key.of.openai",
+        "DATABASE_URL": "postgresql://tertulia:of.database@127.0.0.1:9/x",
+        "REDIS_URL": "redis://:of.redis@127.0.0.1:9/0",
+        "EMAIL_URL": "smtp+tls://me:of%2Email@127.0.0.1:9",
+        "STORAGE_BACKEND": "s3",
+        "S3_BUCKET": "pictures",
+        "S3_ACCESS_KEY_ID": "id.of.storage",
+        "S3_SECRET_ACCESS_KEY": "key.of.storage",
+        "JWT_ISSUERS": json.dumps(
+            [
+                {
+                    "issuer": "https://intranet.example.org",
+                    "audience": "tertulia",
+                    "algorithms": ["HS256"],
+                    "key": f"{'i' * 40}.of.issuer",
+                    "user": "match",
+                }
+            ]
+        ),
+    }
+    values = [secrets[name] for name in list(secrets)[:4]]
+    values += ["of.database", "of.redis", "of.mail", "of%2Email"]
+    values += ["id.of.storage", "key.of.storage", f"{'i' * 40}.of.issuer"]
+    code = f"""
+import django; django.setup()
+import logging
+for value in {values!r}:
+    logging.getLogger("tertulia.app").info("it was (%s)", value)
+"""
+
+    done = run(
+        code,
+        DJANGO_SETTINGS_MODULE="config.settings",
+        VAR_DIR=str(tmp_path),
+        **secrets,
+    )
+
+    lines = done.stdout.splitlines()
+    assert (len(lines), done.stderr) == (len(values), "")
+    assert [line for line in lines if 'event="it was ([hidden])"' not in line] == []
 
 
 def test_it_says_nothing_of_query_strings(lines):
@@ -173,7 +227,7 @@ def run(code: str, **environment: str) -> "subprocess.CompletedProcess[str]":
 
 WRITE = """
 import logging, logging.config
-from config import logs
+from config import logs, secrecy
 logs.FILE_BYTES = 2000
 logs.configure({"directory": %r, "level": "INFO"})
 for number in range(200):
@@ -202,6 +256,37 @@ def test_without_a_directory_lines_go_to_the_console(tmp_path):
     lines = done.stdout.splitlines()
     assert (len(lines), done.stderr) == (601, "")
     assert all(line.startswith("timestamp=") for line in lines)
+
+
+@pytest.mark.parametrize("directory", ["logs", ""])
+def test_who_comes_and_what_is_done_is_recorded_at_every_level(tmp_path, directory):
+    directory = directory and str(tmp_path / directory)
+    code = (WRITE % directory).replace("INFO", "ERROR")
+
+    done = run(code, VAR_DIR=str(tmp_path))
+
+    written = done.stdout + "".join(
+        file.read_text() for file in sorted(tmp_path.glob("logs/*"))
+    )
+    assert "line of auth, 199" in written
+    assert "line of audit, 199" in written
+    assert "line of app" not in written
+
+
+def test_nobody_else_reads_the_files(tmp_path):
+    directory = tmp_path / "logs"
+    directory.mkdir()
+    for name in ("auth.log", "audit.log.1"):
+        (directory / name).touch()
+        (directory / name).chmod(0o644)
+
+    # Whatever the one who starts it lets others do by default.
+    done = run("import os; os.umask(0)" + WRITE % str(directory), VAR_DIR=str(tmp_path))
+
+    assert done.returncode == 0
+    files = sorted(directory.iterdir())
+    assert len(files) == 3 * (1 + logs.FILES_KEPT)
+    assert {oct(file.stat().st_mode & 0o777) for file in files} == {"0o640"}
 
 
 @pytest.mark.parametrize("name", ["file/logs", "taken"])

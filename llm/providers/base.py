@@ -19,7 +19,7 @@ import aiohttp
 from llm.circuit import Circuit
 from llm.errors import ProviderError
 from llm.providers.decoding import Decoder
-from llm.providers.failures import CAUSE_CHARS, from_exception, from_status
+from llm.providers.failures import ERROR_BYTES, from_exception, from_status
 from llm.providers.patience import Deadline, Patience
 from llm.tokens import BYTES_PER_TOKEN, estimate_prompt, tokens_of, weigh
 from llm.types import ChatRequest, Chunk, Usage
@@ -108,7 +108,7 @@ class RemoteProvider(BaseProvider):
         path, payload = self.ask(request)
         async with self._http().post(self.url + path, json=payload) as response:
             if response.status != 200:
-                body = await response.content.read(CAUSE_CHARS)
+                body = await response.content.read(ERROR_BYTES)
                 raise from_status(
                     response.status, body.decode(errors="replace"), response.headers
                 )
@@ -154,7 +154,7 @@ class RemoteProvider(BaseProvider):
                 circuit.failed()
             else:
                 circuit.succeeded()
-            # The cause, which may quote what somebody wrote, is logged by who asked.
+            # The cause is logged by who asked.
             logger.warning("%s/%s failed: %s", self.name, request.model, error.code)
             raise
         except BaseException:

@@ -14,7 +14,6 @@ from django.conf import settings
 from llm.errors import ProviderError
 from llm.providers.base import LIST_SECONDS, RemoteProvider
 from llm.providers.decoding import JsonLines, is_count
-from llm.providers.failures import CAUSE_CHARS
 from llm.providers.patience import Patience
 from llm.tokens import estimate_prompt
 from llm.types import ChatRequest, FinishReason, Usage
@@ -85,8 +84,8 @@ class OllamaDecoder(JsonLines):
         self._request = request
 
     def event(self, event: dict[str, Any]) -> None:
-        if error := event.get("error"):
-            cause = str(error)[:CAUSE_CHARS]
+        if event.get("error"):
+            cause = "an error in the answer"
             raise ProviderError("provider_unavailable", cause, is_retryable=True)
         message = event.get("message") or {}
         self.hear(message.get("content"))

@@ -12,7 +12,7 @@ from django.conf import settings
 from llm.errors import ProviderError
 from llm.providers.base import LIST_SECONDS, RemoteProvider
 from llm.providers.decoding import EventStream
-from llm.providers.failures import from_status
+from llm.providers.failures import from_status, kind_of
 from llm.providers.openai_events import ChatDecoder, ResponsesDecoder
 from llm.providers.patience import Patience
 from llm.types import ChatRequest
@@ -69,10 +69,10 @@ class OpenAIProvider(RemoteProvider):
             headers = error.response.headers
             raise from_status(error.status_code, error.body, headers) from error
         except openai.APITimeoutError as error:
-            raise ProviderError("provider_timeout", error) from error
+            raise ProviderError("provider_timeout", kind_of(error)) from error
         except openai.APIConnectionError as error:
             # The client hides which system error it was.
-            raise ProviderError("provider_unavailable", error) from error
+            raise ProviderError("provider_unavailable", kind_of(error)) from error
         except Exception as error:
             raise self.explain(error) from error
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from llm.errors import ProviderError
 from llm.providers.decoding import EventStream, is_count
-from llm.providers.failures import CAUSE_CHARS
+from llm.providers.failures import codes_in
 from llm.types import FinishReason, Usage
 
 #: Reasons we know by another name; what is not here is an ordinary stop.
@@ -91,7 +91,7 @@ def _failure(error: Any) -> ProviderError:
     code = code or ERROR_CODES.get(str(told.get("type")), "provider_unavailable")
     return ProviderError(
         code,
-        str(error)[:CAUSE_CHARS],
+        " ".join(["an error in the answer", *codes_in(told)]),
         is_retryable=code in ("provider_unavailable", "provider_busy"),
     )
 

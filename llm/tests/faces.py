@@ -17,6 +17,8 @@ class Face:
     def __init__(self, model: str) -> None:
         self.model = model
         self.said: list[str] = []
+        #: What came with the request: servers repeat it in their errors.
+        self.heard = ""
 
     def head(self) -> bytes:
         return b""

@@ -185,7 +185,7 @@ def filtered_empty(face: Face) -> Iterator[Step]:
 
 def error_event(face: Face) -> Iterator[Step]:
     yield from _begin(face, 3)
-    yield face.error("secret words of the provider")
+    yield face.error(f"secret words of the provider: {face.heard}")
 
 
 def huge_line(face: Face) -> Iterator[Step]:

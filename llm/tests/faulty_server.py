@@ -104,7 +104,9 @@ class FaultyServer:
             return True
         model = str(request.body["model"]).partition(":")[0]
         try:
-            return self._play(connection, self._steps(model, face_class(model)))
+            face = face_class(model)
+            face.heard = _repeat(request)
+            return self._play(connection, self._steps(model, face))
         except OSError:
             self.hangups.append(monotonic())
             raise
@@ -115,7 +117,9 @@ class FaultyServer:
             name = "ok"
         if status := re.fullmatch(r"http(\d+)", name):
             yield Head(int(status[1]), headers=b"Retry-After: 0\r\n")
-            yield json.dumps({"error": {"message": SECRET_WORDS}}).encode()
+            words = f"{SECRET_WORDS}: {face.heard}"
+            told = {"message": words, "type": "invalid_request_error", "code": words}
+            yield json.dumps({"error": told}).encode()
         else:
             yield from FAULTS[name](face)
 
@@ -158,6 +162,13 @@ def _wait_until(is_so: Callable[[], bool], seconds: float) -> None:
         if monotonic() > end:
             raise TimeoutError("it did not happen")
         sleep(0.005)
+
+
+def _repeat(request: Received) -> str:
+    """Say again what came, as it came and in capitals: both have been seen."""
+    said = [str(value) for value in request.body.values()]
+    words = " ".join([request.headers.get("authorization", ""), *said])
+    return f"{words} {words.upper()}"
 
 
 def _read(reader: Any) -> Received | None:

@@ -1,6 +1,7 @@
 """Each provider against a real server that misbehaves in every way we have seen."""
 
 import asyncio
+import errno
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import pytest
 
 from llm.errors import ProviderError
 from llm.providers.base import RemoteProvider
+from llm.providers.failures import codes_in
 from llm.providers.ollama import OllamaProvider
 from llm.providers.openai import OpenAIProvider
 from llm.providers.patience import Patience
@@ -196,13 +198,46 @@ def test_it_keeps_the_words_and_names_the_fault(
     assert (outcome.text, outcome.code) == (text, code)
     assert outcome.finish_reason is None
     assert outcome.error is not None
-    assert SECRET_WORDS not in outcome.error.detail
+    # Neither whoever asked nor the log is told what the provider said.
+    for told in (outcome.error.detail, str(outcome.error), str(outcome.error.cause)):
+        assert SECRET_WORDS not in told
+        assert "quién" not in told
+
+
+def test_it_tells_the_log_which_status_and_which_codes(
+    make: Make, server: FaultyServer
+) -> None:
+    outcome = ask(make, server.url, "http400")
+
+    assert outcome.error is not None
+    assert outcome.error.cause == "HTTP 400 invalid_request_error"
+
+
+@pytest.mark.parametrize(
+    ("body", "codes"),
+    [
+        (
+            '{"error": {"type": "invalid_request_error", "code": "invalid_api_key"}}',
+            ["invalid_request_error", "invalid_api_key"],
+        ),
+        ({"code": "model_not_found", "message": "what you said"}, ["model_not_found"]),
+        ('{"error": {"type": "I have said it", "code": 401}}', []),
+        ('{"error": "model \'x\' not found"}', []),
+        ("[" * 100_000, []),
+        ("<html>", []),
+        (None, []),
+    ],
+)
+def test_it_takes_only_codes_out_of_an_error(body: object, codes: list[str]) -> None:
+    assert codes_in(body) == codes
 
 
 def test_it_reports_a_refused_connection(make: Make) -> None:
     outcome = ask(make, "http://127.0.0.1:9", "ok")
 
     assert outcome.code == "provider_unavailable"
+    assert outcome.error is not None
+    assert outcome.error.cause == f"ConnectionRefusedError {errno.ECONNREFUSED}"
 
 
 def test_it_takes_an_imitated_protocol_for_text(

@@ -16,6 +16,8 @@ from django.utils.termcolors import make_style
 
 from config.environment import ANY_ADDRESS, own_names
 
+logger = logging.getLogger("tertulia.app")
+
 #: The key of the advisory lock under which one process at a time migrates.
 MIGRATION_LOCK = 0x7E27011A
 
@@ -92,6 +94,22 @@ class Command(BaseCommand):
             )
         self.stdout.write("Ctrl-C ends it.")
         self.stdout.flush()
+        if settings.PRODUCTION:
+            warn_of_mail(settings.MAIL_BACKEND)
+
+
+def warn_of_mail(backend: str) -> None:
+    """Say what does not work where no mail server is named."""
+    if backend.endswith(".dummy.EmailBackend"):
+        logger.warning(
+            "no mail is sent: EMAIL_URL names no mail server, so nobody can choose a "
+            "new password, confirm an address or be told of a change by mail"
+        )
+    elif backend.endswith(".ConsoleBackend"):
+        logger.warning(
+            "mail is printed: EMAIL_URL says so, and whoever reads the output can use "
+            "the links in it"
+        )
 
 
 def give_back_memory() -> None:
