@@ -211,6 +211,7 @@ class HeaderTests(TestCase):
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
     }
 
     def setUp(self):
