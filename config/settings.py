@@ -316,6 +316,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.document_refusals",
+        "config.api.document_bodies",
     ],
     "ENUM_NAME_OVERRIDES": {
         "UserRole": "accounts.models.User.Role",

@@ -73,7 +73,7 @@ class AppendOnlyTests(TestCase):
 
     def test_nor_does_it_put_another_in_the_place_of_one(self):
         columns = "id, at, actor_id, action, object_type, object_id, request_id"
-        values = f"""SELECT id, at, actor_id, 'user.blamed', object_type, object_id,
+        values = """SELECT id, at, actor_id, 'user.blamed', object_type, object_id,
             request_id, details FROM accounts_auditevent """
         into = f"INTO accounts_auditevent ({columns}, details) {values}"
         if connection.vendor == "postgresql":
