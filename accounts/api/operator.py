@@ -23,8 +23,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import administration, audit
+from accounts.api.bodies import ChangesNeedBody
 from accounts.api.fields import TextModelSerializer
-from accounts.api.parsing import ChangesNeedBody
 from accounts.api.schema import refusals
 from accounts.authentication.bearer import BearerAuthentication
 from accounts.authentication.operator_key import (

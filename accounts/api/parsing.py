@@ -8,8 +8,6 @@ from typing import IO, Any
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
 #: PostgreSQL refuses NUL, and half a surrogate pair cannot be written as UTF-8.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
@@ -35,18 +33,6 @@ class StrictJSONParser(JSONParser):
             if isinstance(value, float) and not math.isfinite(value):
                 raise ParseError(_("A number is too large."))
         return data
-
-
-class ChangesNeedBody(APIView):
-    """A view whose PATCH without a body is a mistake, not a change of nothing.
-
-    REST framework takes no body for an empty object.
-    """
-
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        super().initial(request, *args, **kwargs)
-        if request.method == "PATCH" and request.stream is None:
-            raise ParseError(_("There is no body; send an object in JSON."))
 
 
 def _scalars(value: Any) -> Iterator[Any]:

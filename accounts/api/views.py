@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import audit, registration
-from accounts.api.parsing import ChangesNeedBody
+from accounts.api.bodies import ChangesNeedBody
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import (
     DeletionSerializer,

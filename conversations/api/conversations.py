@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.parsing import ChangesNeedBody
+from accounts.api.bodies import ChangesNeedBody
 from accounts.authentication.bearer import signed_in
 from accounts.models import User
 from conversations import access, errors, generations, lifecycle, reassignment
