@@ -13,8 +13,8 @@ COPY . .
 # Static files get the names and compressed copies that production serves. The secrets
 # exist for this one command; DEBUG=false is what asks for the manifest.
 RUN DEBUG=false VAR_DIR=/tmp/build ALLOWED_HOSTS=localhost \
-    SECRET_KEY=only-while-the-image-is-built-0123456789 \
-    JWT_SECRET=only-while-the-image-is-built-0123456789 \
+    SECRET_KEY=only-while-the-image-is-built-012345678901234567890123456789 \
+    JWT_SECRET=only-while-the-image-is-built-012345678901234567890123456789 \
     /app/.venv/bin/python manage.py collectstatic --no-input --verbosity 0 \
     && /app/.venv/bin/python -m compileall -q accounts characters config \
        conversations database llm .venv/lib

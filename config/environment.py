@@ -43,6 +43,9 @@ env.read_env(os.environ.get("ENV_FILE", BASE_DIR / ".env"))
 
 VAR_DIR = Path(env.str("VAR_DIR", default=str(BASE_DIR / "var"))).absolute()
 
+#: Characters that a secret has in production at least, as Django's own check wants it.
+SECRET_LENGTH = 50
+
 #: Values that published examples carry; a secret among them is no secret.
 PUBLISHED = {"", "changeme", "change-me", "secret", "your-secret-key", "insecure"}
 
@@ -70,12 +73,13 @@ def secret(name: str) -> str:
     """Return the secret `name`, made once in var/ (mode 0600) outside production.
 
     Raises ImproperlyConfigured in production when it is missing, published or
-    shorter than 32 characters.
+    too short.
     """
     given = env.str(name, default="")
-    if is_production() and (given.lower() in PUBLISHED or len(given) < 32):
+    if is_production() and (given.lower() in PUBLISHED or len(given) < SECRET_LENGTH):
         raise ImproperlyConfigured(
-            f"{name} must be set to a random value of at least 32 characters."
+            f"{name} must be set to a random value of at least {SECRET_LENGTH} "
+            "characters."
         )
     return given or _kept_in_var(name.lower())
 
@@ -86,10 +90,11 @@ def admin_secret() -> str:
     Raises ImproperlyConfigured in production when it is published or too short.
     """
     given = env.str("ADMIN_SECRET", default="")
-    weak = given.lower() in PUBLISHED or len(given) < 32
+    weak = given.lower() in PUBLISHED or len(given) < SECRET_LENGTH
     if given and weak and is_production():
         raise ImproperlyConfigured(
-            "ADMIN_SECRET must be a random value of at least 32 characters, or empty."
+            f"ADMIN_SECRET must be a random value of at least {SECRET_LENGTH} "
+            "characters, or empty."
         )
     return given
 

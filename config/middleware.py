@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
@@ -50,13 +53,18 @@ PERMISSIONS = ", ".join(
 
 
 def harden(get_response: Answer) -> Answer:
-    """Set the headers that Django has no setting for (see docs/security.md).
+    """Set the headers of docs/security.md that the policy is not (see `csp`).
 
+    Those that Django has settings for, it sets only on what its middleware lets
+    through; a host that it refuses is answered outside of it.
     An answer to somebody known is kept by no cache, unless its view says otherwise.
     """
+    of_django = SecurityMiddleware(get_response), XFrameOptionsMiddleware(get_response)
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
-        response = get_response(request)
+        response: Any = get_response(request)
+        for each in of_django:
+            response = each.process_response(request, response)
         response.setdefault("X-Content-Type-Options", "nosniff")
         response.setdefault("Permissions-Policy", PERMISSIONS)
         # Pages of CORS_ALLOWED_ORIGINS may show pictures; the rest is asked by CORS.
@@ -106,14 +114,19 @@ def refuse_nul(get_response: Answer) -> Answer:
 def limit_body(get_response: Answer) -> Answer:
     """Refuse a body that is too large for what it is, before it is read.
 
-    Of forms with files Django counts what is not a file.
+    Of forms with files Django counts what is not a file; `config.bodies` asks for the
+    answer to what is too large for everything.
     """
 
     def middleware(request: HttpRequest) -> HttpResponseBase:
         length = request.META.get("CONTENT_LENGTH") or "0"
         has_files = request.content_type == "multipart/form-data"
-        limit = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-        if not has_files and length.isdigit() and int(length) > limit:
+        limit = (
+            settings.BODY_MAX_BYTES
+            if has_files
+            else settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        )
+        if length.isdigit() and int(length) > limit:
             return answer_too_large(request)
         return get_response(request)
 

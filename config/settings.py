@@ -5,6 +5,7 @@
 
 from datetime import timedelta
 
+from corsheaders.defaults import default_headers
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -76,15 +77,16 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "config.middleware.harden",
     "config.middleware.trace",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Before what refuses: other sites' pages have to read it, and people as well.
+    "corsheaders.middleware.CorsMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
     "config.middleware.outage",
     "config.middleware.limit_body",
     "config.middleware.refuse_nul",
     "config.middleware.optional_slash",
-    "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -321,6 +323,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "config.api.document_refusals",
+        "config.api.document_bodies",
     ],
     "ENUM_NAME_OVERRIDES": {
         "UserRole": "accounts.models.User.Role",
@@ -329,6 +332,9 @@ SPECTACULAR_SETTINGS = {
 }
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/api/.*$"
+# Who comes back to an event stream says what came last.
+CORS_ALLOW_HEADERS = [*default_headers, "last-event-id"]
+CORS_EXPOSE_HEADERS = ["Retry-After", "X-Request-ID"]
 
 # Pages
 

@@ -19,8 +19,9 @@ from conversations import generations
 _viewer = csp_update(
     {"style-src": ["'unsafe-inline'"], "worker-src": ["blob:"], "img-src": ["blob:"]}
 )
-swagger = _viewer(SpectacularSwaggerSplitView.as_view(url_name="openapi"))
-redoc = _viewer(SpectacularRedocView.as_view(url_name="openapi"))
+# REST framework would describe them to who asks by OPTIONS, and has no template for it.
+swagger = _viewer(require_safe(SpectacularSwaggerSplitView.as_view(url_name="openapi")))
+redoc = _viewer(require_safe(SpectacularRedocView.as_view(url_name="openapi")))
 
 
 @require_safe

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import AsyncIterator
 
 from django.contrib import admin
@@ -20,6 +21,9 @@ CHUNK = 1000
 
 #: With one of these a spreadsheet begins to calculate, and formulas can send.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+#: The same inside of a cell, where a spreadsheet that separates by something else than
+#: a comma, as many do outside of English, takes it for the beginning of the next.
+INNER_FORMULA = re.compile(r"""(?<=[;,\t\r\n])([\s"]*)(?=[=+\-@＝＋－＠])""")
 
 COLUMNS = (
     "at",
@@ -116,4 +120,5 @@ def _row(event: AuditEvent) -> list[str]:
 
 def harmless(cell: str) -> str:
     """Return `cell` as a spreadsheet shows it without calculating."""
-    return f"'{cell}" if cell.lstrip(" ").startswith(FORMULA) else cell
+    inside = INNER_FORMULA.sub(r"\1'", cell)
+    return f"'{inside}" if cell.lstrip(" ").startswith(FORMULA) else inside

@@ -23,6 +23,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import administration, audit
+from accounts.api.bodies import ChangesNeedBody
 from accounts.api.fields import TextModelSerializer
 from accounts.api.schema import refusals
 from accounts.authentication.bearer import BearerAuthentication
@@ -199,7 +200,7 @@ class UsersView(OperatorView, generics.ListAPIView[User]):
         return users.order_by("-created_at", "pk")
 
 
-class UserView(OperatorView):
+class UserView(ChangesNeedBody, OperatorView):
     queryset = User.objects.none()
     serializer_class = UserShape
 

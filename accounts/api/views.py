@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts import audit, registration
+from accounts.api.bodies import ChangesNeedBody
 from accounts.api.schema import BodyOnDelete, refusals
 from accounts.api.serializers import (
     DeletionSerializer,
@@ -312,7 +313,7 @@ class TicketView(generics.GenericAPIView):
     ),
 )
 @method_decorator(never_cache, name="dispatch")
-class MeView(generics.RetrieveUpdateDestroyAPIView):
+class MeView(ChangesNeedBody, generics.RetrieveUpdateDestroyAPIView):
     serializer_class = MeSerializer
     http_method_names = ["get", "patch", "delete", "head", "options"]
     before_second_factor = True

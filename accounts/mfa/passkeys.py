@@ -4,6 +4,8 @@ Whether a passkey is right is allauth's to know; static/js/passkeys.js asks the 
 for it.
 """
 
+import struct
+from io import BytesIO
 from typing import Any
 
 from allauth.mfa.models import Authenticator
@@ -19,11 +21,22 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 from fido2.webauthn import UserVerificationRequirement
+from rest_framework.exceptions import ParseError
+
+from accounts.api.parsing import StrictJSONParser
 
 NAME_LENGTH = 60
 
-#: What allauth and its library raise of what is no passkey, or not the right one.
-MALFORMED = (ValidationError, KeyError, ValueError)
+#: Several times as long as what any key says. The library that reads it takes time
+#: that grows with the square of it.
+ANSWER_LENGTH = 20_000
+
+#: What allauth and its library raise of what is no passkey, or not the right one: they
+#: read bytes in JSON in bytes, whose types and depth nobody has looked at.
+MALFORMED = (
+    *(ValidationError, ValueError, TypeError, AttributeError, LookupError),
+    *(struct.error, OverflowError, RecursionError),
+)
 
 
 def _is_about_more(error: Exception) -> bool:
@@ -31,7 +44,37 @@ def _is_about_more(error: Exception) -> bool:
     return isinstance(error, ValidationError) and error.code != "incorrect_code"
 
 
+class AnswerField(forms.CharField):
+    """What a browser says of a passkey: an object in JSON, as the API takes it."""
+
+    widget = forms.HiddenInput
+
+    def clean(self, value: Any) -> dict[str, Any]:
+        text = super().clean(value)
+        said = self._parsed(text) if len(text) <= ANSWER_LENGTH else None
+        # Of an empty one allauth asks nothing, and adds it.
+        if not isinstance(said, dict) or not said:
+            message = _("What the passkey said cannot be read; try again.")
+            raise ValidationError(message, code="invalid")
+        return said
+
+    def _parsed(self, text: str) -> Any:
+        try:
+            return StrictJSONParser().parse(BytesIO(text.encode()))
+        except (ParseError, UnicodeEncodeError):
+            return None
+
+
+def _check_as_stored(credential: dict[str, Any]) -> None:
+    """Raise what is in MALFORMED for what could not be read once it is stored."""
+    kind = Authenticator.Type.WEBAUTHN
+    stored = Authenticator(type=kind, data={"credential": credential}).wrap()
+    if stored.is_passwordless not in (None, True, False):
+        raise ValueError("It does not say whether it stands alone.")
+
+
 class AddPasskeyForm(AddWebAuthnForm):
+    credential = AnswerField()
     name = forms.CharField(
         label=_("Name"),
         max_length=NAME_LENGTH,
@@ -50,7 +93,9 @@ class AddPasskeyForm(AddWebAuthnForm):
 
     def clean(self) -> dict[str, Any]:
         try:
-            return super().clean()
+            cleaned = super().clean()
+            _check_as_stored(cleaned.get("credential", {}))
+            return cleaned
         except MALFORMED as error:
             if _is_about_more(error):
                 raise
@@ -68,6 +113,8 @@ def _opens_nothing() -> ValidationError:
 
 
 class _Checked(AuthenticateWebAuthnForm):
+    credential = AnswerField()
+
     def clean_credential(self) -> Authenticator:
         try:
             return super().clean_credential()

@@ -29,6 +29,15 @@ def _text(value: bytes) -> str:
     return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
+def _named(name: bytes) -> dict[str, Any]:
+    return {
+        "id": _text(name),
+        "rawId": _text(name),
+        "type": "public-key",
+        "clientExtensionResults": {},
+    }
+
+
 class SecurityKey:
     """A key that `user` has added; `alone` if it signs in without a password."""
 
@@ -36,7 +45,7 @@ class SecurityKey:
         self.user = user
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._id = os.urandom(32)
-        credential = self._registered() | {
+        credential = self._made(_text(b"x"), self._id) | {
             "clientExtensionResults": {"credProps": {"rk": alone}}
         }
         self.row = Authenticator.objects.create(
@@ -58,30 +67,25 @@ class SecurityKey:
             "signature": _text(signature),
             "userHandle": _text(user_pk_to_url_str(self.user).encode()),
         }
-        return json.dumps(self._named() | {"response": response})
+        return json.dumps(_named(self._id) | {"response": response})
 
-    def _registered(self) -> dict[str, Any]:
+    def offer(self, challenge: str) -> str:
+        """Return what a browser posts to add one more passkey of this key."""
+        return json.dumps(self._made(challenge, os.urandom(32)))
+
+    def _made(self, challenge: str, name: bytes) -> dict[str, Any]:
         public = ES256.from_cryptography_key(self._key.public_key())
-        made = bytes(AttestedCredentialData.create(Aaguid(bytes(16)), self._id, public))
+        made = bytes(AttestedCredentialData.create(Aaguid(bytes(16)), name, public))
         attestation = {
             "fmt": "none",
             "attStmt": {},
             "authData": self._seen(PROVED | _NEW, uses=0) + made,
         }
         response = {
-            "clientDataJSON": _text(self._client_data("webauthn.create", _text(b"x"))),
+            "clientDataJSON": _text(self._client_data("webauthn.create", challenge)),
             "attestationObject": _text(cbor.encode(attestation)),
         }
-        return self._named() | {"response": response}
-
-    def _named(self) -> dict[str, Any]:
-        name = _text(self._id)
-        return {
-            "id": name,
-            "rawId": name,
-            "type": "public-key",
-            "clientExtensionResults": {},
-        }
+        return _named(name) | {"response": response}
 
     def _seen(self, how: int, uses: int) -> bytes:
         return hashlib.sha256(HOST.encode()).digest() + struct.pack(">BI", how, uses)

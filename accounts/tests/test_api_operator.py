@@ -1,12 +1,15 @@
 """What administrators, and programs with the operator key, do over the API."""
 
+import hmac
 from functools import partial
+from unittest import mock
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.test import TestCase, TransactionTestCase, override_settings
 
 from accounts import administration
+from accounts.authentication import operator_key
 from accounts.data import deletion
 from accounts.errors import LastAdmin
 from accounts.models import AuditEvent, Plan, Session, Team, User
@@ -245,6 +248,20 @@ class OperatorKeyTests(OperatorTestCase):
         for path in ("users", f"users/{self.alice.pk}", "teams", "audit", "metrics"):
             assert self.ask(path=path).status_code == 200, path
         assert self.set_active(self.alice, False, **KEY).status_code == 200
+
+    @override_settings(ADMIN_SECRET=SECRET)
+    def test_how_long_it_is_compared_tells_nothing(self):
+        for key in (SECRET, "wrong", SECRET[:-1], ""):
+            for is_same in (True, False):
+                with mock.patch.object(
+                    operator_key, "compare_digest", return_value=is_same
+                ) as compared:
+                    answer = self.ask(key)
+                assert answer.status_code == (200 if is_same else 401)
+                # Of the same length whatever was sent, so not even that is told.
+                ((given, secret),) = (call.args for call in compared.call_args_list)
+                assert len(given) == len(secret) == 32
+        assert operator_key.compare_digest is hmac.compare_digest
 
     @override_settings(ADMIN_SECRET=SECRET)
     def test_it_opens_nothing_else(self):

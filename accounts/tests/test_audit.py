@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from unittest import mock
 
 from asgiref.sync import sync_to_async
@@ -11,7 +12,7 @@ from django.test import AsyncClient, Client, TestCase, TransactionTestCase
 from django.urls import reverse
 
 from accounts import audit
-from accounts.admin.audit import harmless
+from accounts.admin.audit import FORMULA, harmless
 from accounts.models import AuditEvent, Session, Team, User
 from accounts.origin import Origin, coming_from
 from accounts.tests.cases import JsonTestCase
@@ -67,13 +68,38 @@ class AppendOnlyTests(TestCase):
             "UPDATE accounts_auditevent SET action = 'user.blamed'",
             "DELETE FROM accounts_auditevent",
         ):
-            with (
-                self.assertRaisesMessage(DatabaseError, "neither changed nor deleted"),
-                transaction.atomic(),
-                connection.cursor() as cursor,
-            ):
-                cursor.execute(statement)
+            self.assert_refused(statement)
         assert actions() == ["user.praised"]
+
+    def test_nor_does_it_put_another_in_the_place_of_one(self):
+        columns = "id, at, actor_id, action, object_type, object_id, request_id"
+        values = """SELECT id, at, actor_id, 'user.blamed', object_type, object_id,
+            request_id, details FROM accounts_auditevent """
+        into = f"INTO accounts_auditevent ({columns}, details) {values}"
+        if connection.vendor == "postgresql":
+            statements = [
+                f"INSERT {into} ON CONFLICT (id) DO UPDATE SET action = 'user.blamed'"
+            ]
+        else:
+            statements = [
+                f"INSERT OR REPLACE {into}",
+                f"REPLACE {into}",
+                f"INSERT OR REPLACE {into}".replace("(id,", "(rowid, id,").replace(
+                    "SELECT id,", f"SELECT rowid, '{'f' * 32}',"
+                ),
+            ]
+        for statement in statements:
+            with self.subTest(statement):
+                self.assert_refused(statement)
+        assert actions() == ["user.praised"]
+
+    def assert_refused(self, statement):
+        with (
+            self.assertRaisesMessage(DatabaseError, "neither changed nor deleted"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(statement)
 
     def test_it_outlives_who_did_it_and_whom_it_was_about(self):
         actor, user = ada(), alice()
@@ -316,10 +342,25 @@ class AuditPageTests(TestCase):
 
 class CsvTests(TestCase):
     def test_a_spreadsheet_does_not_calculate(self):
-        for cell in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "  =1", "＝1"):
+        for cell in ("=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "  =1", "＝1"):
             assert harmless(cell) == f"'{cell}"
         for cell in ("user.praised", "2026-11-21", '{"a": 1}', ""):
             assert harmless(cell) == cell
+
+    def test_nor_where_something_else_separates_the_cells(self):
+        for separator in (";", "\t", "\r\n", "\n", "; ", ';"', ";\t", ',"'):
+            evil = f"a{separator}=1+1{separator}＠b{separator}-c;"
+            details = json.dumps({"name": evil, evil: [evil, "=1"]})
+            lines = io.StringIO(newline="")
+            csv.writer(lines).writerow(map(harmless, ("at", evil, details, evil)))
+            for delimiter in ",;\t":
+                for row in csv.reader(
+                    io.StringIO(lines.getvalue(), newline=""), delimiter=delimiter
+                ):
+                    for cell in row:
+                        with self.subTest(separator, cell=cell, delimiter=delimiter):
+                            assert not cell.lstrip(' "').startswith(FORMULA[:4])
+                            assert not cell.strip().startswith(FORMULA[-4:])
 
     async def test_it_hands_out_the_chosen_events(self):
         admin = await sync_to_async(ada)()

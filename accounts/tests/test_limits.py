@@ -188,6 +188,23 @@ class ResetTests(DoorTestCase):
         self.assert_page_says_when(self.page(path, password1="x"))
 
 
+class PasswordPageTests(DoorTestCase):
+    def test_it_counts_changes_of_a_password(self):
+        self.assert_counted("/accounts/password/change/", 5, password1=PASSWORD)
+
+    def test_it_counts_asking_for_the_password_again(self):
+        self.assert_counted("/accounts/reauthenticate/", 10, password=PASSWORD)
+
+    def assert_counted(self, path, times, **fields):
+        """Check that a user may send so many, from wherever, and others as many."""
+        for user in (alice(), bob()):
+            self.client.force_login(user)
+            for number in range(times):
+                answer = self.client.post(path, fields, REMOTE_ADDR=f"10.0.0.{number}")
+                assert answer.status_code in (200, 302), number
+            self.assert_page_says_when(self.page(path, **fields))
+
+
 class TicketTests(DoorTestCase):
     def test_it_counts_a_user_whatever_their_session(self):
         user, other = alice(), auth(bob())

@@ -135,6 +135,21 @@ TURNED_AWAY = {
     "accounts/2fa/totp/deactivate/": "there is no second factor yet",
 }
 
+#: Tables that are written to when a page is looked at, and why.
+_READING = {"accounts_auditevent": "who reads what somebody else said is recorded"}
+WRITTEN_BY_LOOKING: dict[str, dict[str, str]] = {
+    "c/<uuid:pk>": _READING,
+    "m/<uuid:pk>": _READING,
+    "panel/<uuid:person>": _READING,
+    "panel/<uuid:person>/<uuid:pk>": _READING,
+    "admin/conversations/conversation/<path:object_id>/change/": _READING,
+    "admin/conversations/message/<path:object_id>/change/": _READING,
+    "settings/data/download": {"accounts_auditevent": "taking it along is recorded"},
+}
+#: The admin site leads away from an object that is not there, and says so on the next
+#: page.
+WRITTEN_OF_WHAT_IS_MISSING = {"django_session"}
+
 #: Operations that are open to who has to set up a second factor first.
 BEFORE_SECOND_FACTOR = {
     "GET /me": "clients ask who they are, first of all",

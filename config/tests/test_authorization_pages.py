@@ -3,9 +3,14 @@
 Who may is written in `authorization_rules.py`.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.models import User
 from config.tests import authorization_rules as rules
 from config.tests.authorization_rules import Access
 from config.tests.matrix import (
@@ -20,6 +25,19 @@ from config.tests.world import FORGERIES, PEOPLE
 
 #: Where a second factor is set up.
 SET_UP = "/accounts/2fa/totp/activate/"
+
+
+#: What is written in whoever asks for a page, whatever they look at.
+NOTED = {
+    "usersessions_usersession": "when and from where a session was last used",
+}
+WRITING = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"(\w+)"', re.IGNORECASE)
+
+
+def written(statements: CaptureQueriesContext) -> set[str]:
+    """Return the tables that these statements write to."""
+    found = (WRITING.match(query["sql"]) for query in statements)
+    return {match[1] for match in found if match}
 
 
 class PageTests(Matrix):
@@ -95,6 +113,26 @@ class PageTests(Matrix):
                     if access is not Access.ADMIN and answer.status_code in (403, 404):
                         turned_away.add(route)
         self.assertEqual(turned_away, set(rules.TURNED_AWAY))
+
+    def test_looking_changes_nothing(self):
+        for route in pages():
+            access = access_of(route, route, rules.PAGES)
+            for actor in ADMITTED[access] & {*PEOPLE, "anonymous"}:
+                with (
+                    CaptureQueriesContext(connection) as statements,
+                    self.answer("GET", self.world.page(route), actor),
+                ):
+                    pass
+                allowed = {*NOTED, *rules.WRITTEN_BY_LOOKING.get(route, ())}
+                if "<path:object_id>" in route:
+                    allowed |= rules.WRITTEN_OF_WHAT_IS_MISSING
+                self.assertEqual(written(statements) - allowed, set(), route)
+
+    def test_what_writes_is_noticed(self):
+        with CaptureQueriesContext(connection) as statements:
+            User.objects.update(is_active=True)
+            User.objects.filter(email="nobody@example.com").delete()
+        self.assertEqual(written(statements), {"accounts_user"})
 
     def test_no_form_is_taken_from_another_site(self):
         for route in pages():

@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import secrets
+import shlex
 import stat
 import subprocess
 import sys
@@ -91,7 +93,10 @@ def test_every_variable_of_the_example_is_explained():
         ({"SECRET_KEY": ""}, "SECRET_KEY"),
         ({"SECRET_KEY": "changeme"}, "SECRET_KEY"),
         ({"SECRET_KEY": "too-short-to-be-random"}, "SECRET_KEY"),
+        ({"SECRET_KEY": secrets.token_urlsafe(40)[:49]}, "SECRET_KEY"),
         ({"JWT_SECRET": ""}, "JWT_SECRET"),
+        ({"JWT_SECRET": secrets.token_urlsafe(40)[:49]}, "JWT_SECRET"),
+        ({"ADMIN_SECRET": secrets.token_urlsafe(40)[:49]}, "ADMIN_SECRET"),
         ({"JWT_SECRET": "your-secret-key"}, "JWT_SECRET"),
         ({"ALLOWED_HOSTS": ""}, "ALLOWED_HOSTS"),
         ({"ALLOWED_HOSTS": "*"}, "ALLOWED_HOSTS"),
@@ -115,6 +120,53 @@ def test_production_refuses_with_one_line(tmp_path, change, name):
     (line,) = done.stderr.splitlines()
     assert name in line
     assert done.stdout == ""
+
+
+def written_secret() -> str:
+    """Return what the command in .env.example makes."""
+    (command,) = re.findall(
+        "^# (python3 -c .+)$", (BASE_DIR / ".env.example").read_text(), re.MULTILINE
+    )
+    _, *arguments = shlex.split(command)
+    made = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    return made.stdout.strip()
+
+
+def as_deployment_says() -> dict[str, str]:
+    """Return the variables of docs/deployment.md, with secrets for its dots."""
+    said = (BASE_DIR / "docs/deployment.md").read_text().split("```")[1]
+    return {
+        name: value if value != "…" else written_secret()
+        for line in said.splitlines()
+        for name, value in re.findall(r"([A-Z_]+)=(\S+)", line.partition(" #")[0])
+    }
+
+
+def as_compose_says() -> dict[str, str]:
+    """Return the environment of compose.yaml where .env has what it asks for."""
+    said = (BASE_DIR / "compose.yaml").read_text()
+    written = as_deployment_says() | {"POSTGRES_PASSWORD": secrets.token_hex(16)}
+    lines = said.partition("    environment:\n")[2].partition("    extra_hosts:")[0]
+
+    def value(match: re.Match[str]) -> str:
+        name, how, default = match.groups()
+        return default if how == ":-" else written[name]
+
+    return {"TRUSTED_PROXY_HOPS": written["TRUSTED_PROXY_HOPS"]} | {
+        name: re.sub(r"\$\{(\w+)(:[?-])([^}]*)\}", value, given).strip('"')
+        for name, given in re.findall(r"^ +([A-Z_]+): (.+)$", lines, re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("said", [as_deployment_says, as_compose_says])
+def test_django_finds_nothing_to_warn_of_in_what_the_documents_say(tmp_path, said):
+    environ = {**bare_environment(), "VAR_DIR": str(tmp_path), **said()}
+    assert {"SECRET_KEY", "JWT_SECRET", "PUBLIC_URL"} < set(environ)
+
+    done = run(environ, "check", "--deploy", "--fail-level", "WARNING")
+
+    assert done.returncode == 0, done.stderr
+    assert "no issues" in done.stdout
 
 
 def test_it_says_in_one_line_that_the_database_is_away(tmp_path):

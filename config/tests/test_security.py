@@ -105,7 +105,7 @@ class CorsTests(TestCase):
         headers = {
             "Origin": origin,
             "Access-Control-Request-Method": method,
-            "Access-Control-Request-Headers": "authorization,content-type",
+            "Access-Control-Request-Headers": "authorization,last-event-id",
         }
         return self.client.options(path, headers=headers)
 
@@ -128,7 +128,9 @@ class CorsTests(TestCase):
             assert "Access-Control-Allow-Credentials" not in answer
             assert "origin" in answer["Vary"].lower()
         assert "PATCH" in asked["Access-Control-Allow-Methods"]
-        assert "authorization" in asked["Access-Control-Allow-Headers"]
+        for name in ("authorization", "content-type", "last-event-id"):
+            assert name in asked["Access-Control-Allow-Headers"]
+        assert "Retry-After" in got["Access-Control-Expose-Headers"]
 
     @override_settings(CORS_ALLOWED_ORIGINS=[DASHBOARD])
     def test_nobody_else_is(self):
@@ -211,6 +213,7 @@ class HeaderTests(TestCase):
         "Referrer-Policy": "same-origin",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
+        "X-Frame-Options": "DENY",
     }
 
     def setUp(self):

@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.bodies import ChangesNeedBody
 from accounts.authentication.bearer import signed_in
 from accounts.models import User
 from conversations import access, errors, generations, lifecycle, reassignment
@@ -81,7 +82,7 @@ class Conversations(OwnConversations, generics.ListAPIView[Conversation]):
         return Response(conversation_json(conversation), status=201)
 
 
-class OneConversation(OwnConversations):
+class OneConversation(ChangesNeedBody, OwnConversations):
     @extend_schema(
         summary="Show a conversation",
         responses={200: shapes.ConversationShape, **NOT_YOURS},

@@ -13,6 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.bodies import ChangesNeedBody
 from accounts.authentication.bearer import signed_in
 from conversations import access, errors, generations, lifecycle, turns
 from conversations.api import serializers as shapes
@@ -101,7 +102,7 @@ def answer_turn(
     return Response(turn_json(turn.message, turn.reply), status=status)
 
 
-class OneMessage(OwnMessages):
+class OneMessage(ChangesNeedBody, OwnMessages):
     @extend_schema(
         summary="Show a message", responses={200: shapes.MessageShape, **NOT_YOURS}
     )
