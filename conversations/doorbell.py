@@ -4,12 +4,15 @@ A ring says what to look at; it is never the only copy of anything. Who rings do
 after the commit.
 """
 
+import json
 import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
-from conversations import broker
+from conversations import broker, loop
+from conversations.models import Conversation
+from conversations.rendering import conversation_json, dumps
 
 Ring = dict[str, Any]
 Listener = Callable[[Ring], None]
@@ -32,8 +35,27 @@ def listen(user_id: uuid.UUID, listener: Listener) -> Callable[[], None]:
 
 
 def ring(user_id: uuid.UUID, kind: str, **values: Any) -> None:
-    """Ring for a user; `values` must be JSON. Called on the event loop."""
+    """Ring for a user, from any thread; `values` must be JSON."""
     message: Ring = {"user": str(user_id), "kind": kind, **values}
+    if (serving := loop.serving()) is None:
+        return  # and so nobody listens
+    if loop.is_here(serving):
+        _send(message)
+    else:
+        serving.call_soon_threadsafe(_send, message)
+
+
+def announce(conversation: Conversation) -> None:
+    """Tell its owner's sockets that a conversation was changed."""
+    ring(
+        conversation.user_id,
+        "conversation.updated",
+        conversation=str(conversation.pk),
+        object=json.loads(dumps(conversation_json(conversation))),
+    )
+
+
+def _send(message: Ring) -> None:
     _deliver(message)
     broker.ring(message)
 

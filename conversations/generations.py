@@ -8,15 +8,13 @@ it ended is in the database before anybody is told.
 
 import asyncio
 import contextvars
-import json
 import logging
 import time
 import uuid
-from contextlib import aclosing, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from contextlib import aclosing
+from typing import TYPE_CHECKING
 
-from asgiref.sync import SyncToAsync, async_to_sync
+from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.utils.translation import override
 
@@ -26,12 +24,12 @@ from conversations import (
     doorbell,
     endings,
     guardrails,
+    loop,
     prompts,
     relay,
 )
 from conversations.events import ReplyEnded
-from conversations.models import Conversation
-from conversations.rendering import conversation_json, dumps, usage_json
+from conversations.rendering import usage_json
 from database.threads import Outage, in_database, use_own_threads
 from llm import catalog
 from llm.errors import ProviderError
@@ -51,7 +49,6 @@ SWEEP_SECONDS = 4.0
 PATIENCE_SECONDS = 900.0
 
 _runs: dict[uuid.UUID, "_Run"] = {}
-_loop: asyncio.AbstractEventLoop | None = None
 _checkpointer: asyncio.Task[None] | None = None
 _database_failed_at = float("-inf")
 _is_draining = False
@@ -68,45 +65,27 @@ def start(turn: "Turn") -> None:
     run = _Run(turn)
     _runs[turn.reply.pk] = run
     relay.live[turn.reply.pk] = run.live
-    loop = _server_loop()
-    if loop is None:
+    serving = loop.serving()
+    if serving is None:
         async_to_sync(run.write)()
     else:
         # A context of its own: the request's holds the thread in which its database
         # work is done, and that thread ends with the request.
-        loop.call_soon_threadsafe(run.spawn, context=contextvars.Context())
+        serving.call_soon_threadsafe(run.spawn, context=contextvars.Context())
 
 
 def stop(message_id: uuid.UUID) -> bool:
     """Stop writing a reply and keep its words; False when it is not written here."""
-    run, loop = _runs.get(message_id), _server_loop()
-    if run is None or loop is None:
+    run, serving = _runs.get(message_id), loop.serving()
+    if run is None or serving is None:
         return False
-    loop.call_soon_threadsafe(run.end_early, endings.Stopped())
+    serving.call_soon_threadsafe(run.end_early, endings.Stopped())
     return True
-
-
-def ring(user_id: uuid.UUID, kind: str, **values: Any) -> None:
-    """Ring for a user's sockets (see doorbell.py), from any thread."""
-    loop = _server_loop()
-    if loop is not None:
-        loop.call_soon_threadsafe(partial(doorbell.ring, user_id, kind, **values))
-
-
-def announce(conversation: Conversation) -> None:
-    """Tell the owner's sockets that a conversation was changed."""
-    ring(
-        conversation.user_id,
-        "conversation.updated",
-        conversation=str(conversation.pk),
-        object=json.loads(dumps(conversation_json(conversation))),
-    )
 
 
 async def run_background() -> None:
     """Do what every serving process does until it ends: listen, sweep, recover."""
-    global _loop
-    _loop = asyncio.get_running_loop()
+    loop.serve()
     use_own_threads()
     broker.on_ring(_stop_on_ring)
     broker.connect()
@@ -140,13 +119,6 @@ async def drain(seconds: float) -> None:
     if tasks:
         await asyncio.wait(tasks, timeout=5)
     await catalog.aclose()
-
-
-def _server_loop() -> asyncio.AbstractEventLoop | None:
-    with suppress(RuntimeError):
-        return asyncio.get_running_loop()
-    loop = _loop or getattr(SyncToAsync.threadlocal, "main_event_loop", None)
-    return loop if loop is not None and loop.is_running() else None
 
 
 def _stop_on_ring(ring: broker.Ring) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from characters.models import Character
-from conversations import checkpoints, errors, generations, guardrails
+from conversations import checkpoints, doorbell, errors, guardrails
 from conversations.models import Conversation, Generation, Message
 from conversations.previews import preview, title
 from conversations.turns import locked, target
@@ -82,7 +82,7 @@ def change(conversation: Conversation, **changes: Any) -> None:
     for name, value in changes.items():
         setattr(conversation, name, value)
     conversation.save(update_fields=changes)
-    generations.announce(conversation)
+    doorbell.announce(conversation)
 
 
 def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
@@ -97,7 +97,7 @@ def reset(user: User, conversation_id: uuid.UUID) -> Conversation:
         ).update(stop_requested=True)
         new = begin(user, old.character, model=old.model, is_default=was_default)
     for conversation in (old, new):
-        generations.announce(conversation)
+        doorbell.announce(conversation)
     return new
 
 
@@ -107,7 +107,7 @@ def delete(conversation: Conversation) -> None:
     with transaction.atomic():
         checkpoints.charge_open_replies(conversation)
         conversation.delete()
-    generations.ring(
+    doorbell.ring(
         conversation.user_id, "conversation.deleted", conversation=conversation_id
     )
 
@@ -122,13 +122,13 @@ def delete_message(user: User, message_id: uuid.UUID) -> None:
         if conversation.messages.filter(status=Message.Status.STREAMING).exists():
             raise errors.Busy
         _delete_with_words(conversation, message)
-    generations.ring(
+    doorbell.ring(
         user.pk,
         "message.deleted",
         conversation=str(conversation.pk),
         message=str(message_id),
     )
-    generations.announce(conversation)
+    doorbell.announce(conversation)
 
 
 def _delete_with_words(conversation: Conversation, message: Message) -> None:

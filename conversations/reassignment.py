@@ -14,7 +14,7 @@ from django.utils.translation import override
 from accounts import access as people
 from accounts import audit
 from accounts.models import User
-from conversations import errors, generations, guardrails
+from conversations import doorbell, errors, guardrails
 from conversations.models import Conversation, Message
 from conversations.previews import preview
 
@@ -71,10 +71,8 @@ def reassign(
             old=str(before.pk),
             new=str(to.pk),
         )
-    generations.ring(
-        before.pk, "conversation.deleted", conversation=str(conversation.pk)
-    )
-    generations.announce(conversation)
+    doorbell.ring(before.pk, "conversation.deleted", conversation=str(conversation.pk))
+    doorbell.announce(conversation)
     return conversation
 
 

@@ -22,7 +22,7 @@ from accounts import audit, throttling
 from accounts.api.parsing import UNSTORABLE
 from accounts.errors import RateLimited, Refusal
 from accounts.models import User
-from conversations import access, errors, generations, guardrails
+from conversations import access, doorbell, errors, generations, guardrails
 from conversations.models import Conversation, Generation, Message
 from conversations.previews import preview, title
 from database.rows import Given, Select, insert, update
@@ -206,7 +206,7 @@ def _stop(
     if generations.stop(message_id):
         return
     Generation.objects.filter(pk=message_id).update(stop_requested=True)
-    generations.ring(
+    doorbell.ring(
         user_id, "stop", conversation=str(conversation_id), message=str(message_id)
     )
 

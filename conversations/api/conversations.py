@@ -19,7 +19,7 @@ from rest_framework.views import APIView
 from accounts.api.bodies import ChangesNeedBody
 from accounts.authentication.bearer import signed_in
 from accounts.models import User
-from conversations import access, errors, generations, lifecycle, reassignment
+from conversations import access, doorbell, errors, lifecycle, reassignment
 from conversations.api import serializers as shapes
 from conversations.api.objects import (
     NOT_YOURS,
@@ -139,9 +139,7 @@ class ReadConversation(APIView):
     )
     def post(self, request: Request, pk: UUID) -> Response:
         read_at = mark_read(signed_in(request), pk)
-        generations.ring(
-            signed_in(request).pk, "read", conversation=str(pk), at=read_at
-        )
+        doorbell.ring(signed_in(request).pk, "read", conversation=str(pk), at=read_at)
         return Response(status=204)
 
 

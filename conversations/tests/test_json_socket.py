@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import OperationalError
 
 from accounts.tests.factories import bob, charlie
-from conversations import generations, lifecycle, relay, sockets, turns
+from conversations import doorbell, generations, lifecycle, relay, sockets, turns
 from conversations.models import Conversation, Message
 from conversations.tests.cases import until
 from conversations.tests.factories import (
@@ -316,7 +316,7 @@ class RingTests(JsonSocketTestCase):
         message = await sync_to_async(say)(self.conversation)
         conversation_id = str(self.conversation.pk)
         async with self.socket() as socket:
-            await sync_to_async(generations.announce)(self.conversation)
+            await sync_to_async(doorbell.announce)(self.conversation)
             updated = await socket.next()
             await sync_to_async(lifecycle.delete_message)(self.user, message.pk)
             deleted = await socket.next()
@@ -343,7 +343,7 @@ class RingTests(JsonSocketTestCase):
         async with self.socket() as socket:
             # Written elsewhere: to stop it, every process is rung.
             await sync_to_async(turns.stop)(self.user, reply.pk)
-            generations.ring(
+            doorbell.ring(
                 self.user.pk,
                 "turn",
                 conversation=str(self.conversation.pk),
