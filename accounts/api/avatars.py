@@ -17,6 +17,7 @@ from accounts.authentication.bearer import signed_in
 from accounts.errors import (
     AvatarTooLarge,
     AvatarUnreadable,
+    Overloaded,
     RateLimited,
     StorageUnavailable,
 )
@@ -52,7 +53,13 @@ class AvatarView(generics.GenericAPIView):
             400,
             401,
             415,
-            by=(AvatarUnreadable, AvatarTooLarge, RateLimited, StorageUnavailable),
+            by=(
+                AvatarUnreadable,
+                AvatarTooLarge,
+                RateLimited,
+                StorageUnavailable,
+                Overloaded,
+            ),
         ),
         examples=[
             OpenApiExample(

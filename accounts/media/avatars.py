@@ -6,6 +6,7 @@ who may change it, the caller's.
 
 import logging
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -14,27 +15,37 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 
-from accounts.errors import StorageUnavailable
+from accounts.errors import RateLimited, StorageUnavailable
+from database.threads import release
 
 logger = logging.getLogger("tertulia.app")
+
+#: Whose avatars this process is making at present, and the news that one is made.
+_under_way: set[tuple[type[models.Model], Any]] = set()
+_is_made = threading.Condition()
+#: Seconds that another one of the same row waits for that.
+PATIENCE = 5
 
 
 def put(owner: models.Model, file: IO[bytes]) -> None:
     """Make a picture out of `file` the avatar of the row `owner`.
 
-    Raises AvatarTooLarge, AvatarUnreadable, StorageUnavailable, and Http404 when the
-    row has been deleted; then the old avatar stays as it was.
+    Raises AvatarTooLarge, AvatarUnreadable, StorageUnavailable, Overloaded, RateLimited
+    while another one of this row is being made, and Http404 when the row has been
+    deleted; then the old avatar stays as it was.
     """
-    content = picture(file)
-    with reaching_storage():
-        # Before the transaction: a slow storage must not hold the row.
-        name = default_storage.save(f"{_folder(owner)}{content.name}", content)
-    try:
-        _point(owner, name)
-    except BaseException:
-        discard(name)
-        raise
+    with _alone(owner):
+        content = picture(file)
+        with reaching_storage():
+            # Before the transaction: a slow storage must not hold the row.
+            name = default_storage.save(f"{_folder(owner)}{content.name}", content)
+        try:
+            _point(owner, name)
+        except BaseException:
+            discard(name)
+            raise
 
 
 def remove(owner: models.Model) -> None:
@@ -48,6 +59,25 @@ def picture(file: IO[bytes]) -> ContentFile:
     from accounts.media import pictures
 
     return ContentFile(pictures.face(file), f"{secrets.token_hex(16)}.webp")
+
+
+@contextmanager
+def _alone(owner: models.Model) -> Iterator[None]:
+    """Let one at a time make a picture for `owner`, so that nobody fills the queue."""
+    key = (type(owner), owner.pk)
+    release()
+    with _is_made:
+        if not _is_made.wait_for(lambda: key not in _under_way, PATIENCE):
+            raise RateLimited(
+                PATIENCE, _("Your last picture is still being prepared; wait for it.")
+            )
+        _under_way.add(key)
+    try:
+        yield
+    finally:
+        with _is_made:
+            _under_way.discard(key)
+            _is_made.notify_all()
 
 
 @contextmanager
