@@ -18,6 +18,7 @@ from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
 from accounts.errors import RateLimited, StorageUnavailable
+from accounts.media.storage import going_to_storage, reaching_storage
 from database.threads import release
 
 logger = logging.getLogger("tertulia.app")
@@ -81,16 +82,6 @@ def _alone(owner: models.Model) -> Iterator[None]:
 
 
 @contextmanager
-def reaching_storage() -> Iterator[None]:
-    """Turn what storages raise into StorageUnavailable."""
-    try:
-        yield
-    except OSError as error:
-        logger.error("storage unavailable", extra={"cause": repr(error)})
-        raise StorageUnavailable from error
-
-
-@contextmanager
 def replacing(owner: models.Model) -> Iterator[None]:
     """Remove the file of the row `owner` if it has another one afterwards.
 
@@ -135,8 +126,9 @@ def _folder(owner: Any) -> str:
 def discard(name: str) -> bool:
     """Remove a file if the storage can be reached; whether it could."""
     try:
-        default_storage.delete(name)
-    except OSError as error:
+        with going_to_storage():
+            default_storage.delete(name)
+    except (OSError, StorageUnavailable) as error:
         # It is in nobody's way, and what it was replaced for has succeeded.
         logger.warning("file left behind", extra={"file": name, "cause": repr(error)})
         return False
