@@ -7,6 +7,7 @@ does not answer in time is a TimeoutError.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -74,6 +75,15 @@ class PrivateStorage(S3Storage):
     def delete(self, name: str) -> None:
         with as_os_errors():
             super().delete(name)
+
+    def listed(self, folder: str, after: str, count: int) -> list[tuple[str, datetime]]:
+        """Return the next names after `after` in `folder`, and when they were stored.
+
+        At most `count`, in the order of their names.
+        """
+        with as_os_errors():
+            found = self.bucket.objects.filter(Prefix=f"{folder}/", Marker=after)
+            return [(file.key, file.last_modified) for file in found.limit(count)]
 
     def _open(self, name: str, mode: str = "rb") -> File:
         with as_os_errors():
