@@ -21,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import arrivals, audit, passwords, registration
 from accounts.authentication import sign_ins
-from accounts.errors import InvalidCredentials, RateLimited
+from accounts.errors import InvalidCredentials, Overloaded, RateLimited
 from accounts.mfa import second_factor
 from accounts.models import Profile, User, normalize_email, validate_email_spelling
 from accounts.throttling import client_ip
@@ -86,7 +86,12 @@ class AccountAdapter(DefaultAccountAdapter):
         Raises RateLimited after too many. An inactive user is returned, too.
         """
         credentials["email"] = normalize_email(credentials.get("email", ""))
-        return super().authenticate(request, **credentials)
+        try:
+            return super().authenticate(request, **credentials)
+        except Overloaded:
+            # Nobody looked at the password, so it was no wrong one.
+            self._rollback_login_failed_rl_usage()
+            raise
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         try:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from django.db import connection
 
 from accounts.data import deletion, exports
+from accounts.media import orphans
 
 logger = logging.getLogger("tertulia.app")
 
@@ -26,7 +27,11 @@ END_SECONDS = 1.0
 _is_over = threading.Event()
 
 
-_sweeps: list[Callable[[], object]] = [deletion.sweep, exports.expire]
+_sweeps: list[Callable[[], object]] = [
+    deletion.sweep,
+    exports.expire,
+    orphans.sweep,
+]
 
 
 def register(sweep: Callable[[], object]) -> None:

@@ -176,6 +176,17 @@ class StorageUnavailable(Refusal):
     detail = _("Files cannot be stored just now, and nothing is changed; try later.")
 
 
+class Overloaded(Refusal):
+    """More is asked for at once than this process does; `retry_after` in seconds."""
+
+    status = 503
+    code = "overloaded"
+    detail = _("Too much is going on here at once; try again in a few seconds.")
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)
+
+
 class OwnAccount(Refusal):
     status = 409
     code = "own_account"
@@ -216,3 +227,9 @@ class CodesLocked(RateLimited):
         "After ten wrong codes none is taken for a while, so that nobody can guess "
         "yours; try again in %(time)s."
     )
+
+
+class PictureUnderWay(RateLimited):
+    """The same of pictures, of which one of a person is made at a time."""
+
+    sentence = _("Your last picture is still being prepared; wait for it.")

@@ -20,7 +20,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts import arrivals, passwords, registration, timing, verification
 from accounts.authentication.bearer import signed_in
 from accounts.data import leaving
-from accounts.errors import AvatarTooLarge, AvatarUnreadable, PasswordChangeClosed
+from accounts.errors import (
+    AvatarTooLarge,
+    AvatarUnreadable,
+    Overloaded,
+    PasswordChangeClosed,
+)
 from accounts.media import avatars
 from accounts.models import (
     Profile,
@@ -188,7 +193,7 @@ class AvatarField(forms.FileField):
             return file
         try:
             return avatars.picture(file)
-        except (AvatarTooLarge, AvatarUnreadable) as refusal:
+        except (AvatarTooLarge, AvatarUnreadable, Overloaded) as refusal:
             raise ValidationError(refusal.detail, code=refusal.code) from refusal
 
 

@@ -60,6 +60,13 @@ PUBLIC_KEY_ALGORITHMS = {
 #: What a user can be (see accounts.models.User.Role).
 ROLES = ("admin", "supervisor", "worker")
 
+#: As far as any number of ours goes: what is in this range makes no time or integer
+#: overflow, and is more than anybody means.
+MOST = 1_000_000_000
+MOST_DAYS = 36_500
+#: Of a time that cannot be none, in whatever unit.
+LEAST_TIME = 0.001
+
 #: Addresses that mean "every interface of this machine".
 ANY_ADDRESS = {"0.0.0.0", "::"}  # noqa: S104
 
@@ -126,6 +133,36 @@ def rate(name: str, default: str) -> str:
             f"{name} must be a number and a time, such as {default}, not {given!r}."
         )
     return given
+
+
+def whole(name: str, default: int, least: int = 0, most: int = MOST) -> int:
+    """Return the whole number that `name` is set to.
+
+    Raises ImproperlyConfigured for one that is not from `least` to `most`.
+    """
+    given = env.int(name, default=default)
+    _check(name, given, least, most)
+    return given
+
+
+def amount(name: str, default: float, least: float = 0, most: float = MOST) -> float:
+    """Return the number, with a fraction or not, that `name` is set to; as `whole`."""
+    text = env.str(name, default=str(default))
+    try:
+        # django-environ's own reads "1e3" as 13, and "20 s" as 20.
+        given = float(text)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} must be a number, not {text!r}.") from None
+    _check(name, given, least, most)
+    return given
+
+
+def _check(name: str, given: float, least: float, most: float) -> None:
+    # What float() takes and is no number, "nan", compares with nothing.
+    if not least <= given <= most:
+        raise ImproperlyConfigured(
+            f"{name} must lie between {least:g} and {most:.0f}, not be {given:g}."
+        )
 
 
 def port() -> int:

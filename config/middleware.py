@@ -12,7 +12,7 @@ from django.middleware.security import SecurityMiddleware
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from accounts.errors import StorageUnavailable, TooLarge
+from accounts.errors import Overloaded, Refusal, StorageUnavailable, TooLarge
 from accounts.origin import Origin, coming_from, new_request_id
 from accounts.throttling import client_ip
 from database.threads import Outage
@@ -156,8 +156,8 @@ class outage:
     def process_exception(
         self, request: HttpRequest, error: Exception
     ) -> HttpResponseBase | None:
-        if isinstance(error, StorageUnavailable):
-            return answer_unavailable(request, str(error.detail))
+        if isinstance(error, StorageUnavailable | Overloaded):
+            return answer_unavailable(request, error)
         return answer_outage(request, error) if is_outage(error) else None
 
 
@@ -172,13 +172,17 @@ def answer_outage(request: HttpRequest, error: BaseException) -> HttpResponse:
     return answer_unavailable(request)
 
 
-def answer_unavailable(request: HttpRequest, detail: str = "") -> HttpResponse:
+def answer_unavailable(
+    request: HttpRequest, refusal: Refusal | None = None
+) -> HttpResponse:
     """Return 503 with a sentence, which is about the database if none is given."""
     answer: HttpResponse
     if request.path_info.startswith("/api/"):
-        detail = detail or _("The database cannot be reached. Try again in a moment.")
-        answer = JsonResponse({"code": "unavailable", "detail": detail}, status=503)
+        detail = _("The database cannot be reached. Try again in a moment.")
+        body = refusal.body if refusal else {"code": "unavailable", "detail": detail}
+        answer = JsonResponse(body, status=503)
     else:
-        answer = render(request, "503.html", {"detail": detail}, status=503)
+        context = {"detail": refusal.detail if refusal else ""}
+        answer = render(request, "503.html", context, status=503)
     answer["Retry-After"] = "5"
     return answer

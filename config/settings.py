@@ -11,9 +11,12 @@ from django.utils.translation import gettext_lazy as _
 
 from config.environment import (
     BASE_DIR,
+    LEAST_TIME,
+    MOST_DAYS,
     VAR_DIR,
     admin_secret,
     allowed_hosts,
+    amount,
     choice,
     database_url,
     email_verification,
@@ -28,6 +31,7 @@ from config.environment import (
     rate,
     required_roles,
     secret,
+    whole,
 )
 from config.secrecy import password_in
 
@@ -40,8 +44,8 @@ PORT = port()
 PUBLIC_URL = public_url(HOST, PORT)
 SECRET_KEY = secret("SECRET_KEY")
 ALLOWED_HOSTS = allowed_hosts(HOST, PUBLIC_URL)
-TRUSTED_PROXY_HOPS = env.int("TRUSTED_PROXY_HOPS", default=0)
-DRAIN_SECONDS = env.float("DRAIN_SECONDS", default=20)
+TRUSTED_PROXY_HOPS = whole("TRUSTED_PROXY_HOPS", 0)
+DRAIN_SECONDS = amount("DRAIN_SECONDS", 20)
 
 ROOT_URLCONF = "config.urls"
 ASGI_APPLICATION = "config.asgi.application"
@@ -171,8 +175,8 @@ RATELIMIT_FAIL_OPEN = True
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.authentication.backends.AccountBackend"]
 PASSWORD_HASHERS = [
-    "django.contrib.auth.hashers.Argon2PasswordHasher",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+    "accounts.hashers.BoundedArgon2PasswordHasher",
+    "accounts.hashers.BoundedPBKDF2PasswordHasher",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {
@@ -246,7 +250,7 @@ MFA_FORMS = {
 }
 MFA_REQUIRED_ROLES = required_roles()
 MFA_REQUIRED_DOMAINS = env.list("MFA_REQUIRED_DOMAINS", default=[])
-DELETION_GRACE_DAYS = env.int("DELETION_GRACE_DAYS", default=14)
+DELETION_GRACE_DAYS = whole("DELETION_GRACE_DAYS", 14, most=MOST_DAYS)
 EMAIL_CONFIG = mail()
 vars().update(EMAIL_CONFIG)
 MAIL_BACKEND = EMAIL_CONFIG["EMAIL_BACKEND"]
@@ -261,10 +265,10 @@ SIMPLE_JWT = {
     "ISSUER": env.str("JWT_ISSUER", default="tertulia"),
     "AUDIENCE": env.str("JWT_AUDIENCE", default="tertulia"),
     "ACCESS_TOKEN_LIFETIME": timedelta(
-        minutes=env.float("ACCESS_TOKEN_MINUTES", default=30)
+        minutes=amount("ACCESS_TOKEN_MINUTES", 30, LEAST_TIME)
     ),
     "REFRESH_TOKEN_LIFETIME": timedelta(
-        days=env.float("REFRESH_TOKEN_DAYS", default=30)
+        days=amount("REFRESH_TOKEN_DAYS", 30, LEAST_TIME, MOST_DAYS)
     ),
 }
 JWT_ISSUERS = jwt_issuers(SIMPLE_JWT["ISSUER"])
@@ -273,8 +277,8 @@ WS_QUERY_TOKEN = env.bool("WS_QUERY_TOKEN", default=False)
 # Limits
 
 CHAT_RATE = rate("CHAT_RATE", "30/m")
-DAILY_UNITS_LIMIT = env.int("DAILY_UNITS_LIMIT", default=10_000)
-EXPLICIT_CAP = env.int("EXPLICIT_CAP", default=3)
+DAILY_UNITS_LIMIT = whole("DAILY_UNITS_LIMIT", 10_000)
+EXPLICIT_CAP = whole("EXPLICIT_CAP", 3, most=3)
 MESSAGE_MAX_CHARS = 32_000
 
 # Models: times in seconds, sizes in tokens
@@ -286,12 +290,12 @@ OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 OPENAI_MODEL = env.str("OPENAI_MODEL", default="gpt-4.1-mini")
 OPENAI_API = choice("OPENAI_API", "responses", "chat")
-LLM_CONNECT_TIMEOUT = env.float("LLM_CONNECT_TIMEOUT", default=5)
-LLM_FIRST_TOKEN_TIMEOUT = env.float("LLM_FIRST_TOKEN_TIMEOUT", default=60)
-LLM_IDLE_TIMEOUT = env.float("LLM_IDLE_TIMEOUT", default=30)
-LLM_TOTAL_TIMEOUT = env.float("LLM_TOTAL_TIMEOUT", default=600)
-LLM_MAX_OUTPUT_TOKENS = env.int("LLM_MAX_OUTPUT_TOKENS", default=2048)
-LLM_CONTEXT_TOKENS = env.int("LLM_CONTEXT_TOKENS", default=8192)
+LLM_CONNECT_TIMEOUT = amount("LLM_CONNECT_TIMEOUT", 5, LEAST_TIME)
+LLM_FIRST_TOKEN_TIMEOUT = amount("LLM_FIRST_TOKEN_TIMEOUT", 60, LEAST_TIME)
+LLM_IDLE_TIMEOUT = amount("LLM_IDLE_TIMEOUT", 30, LEAST_TIME)
+LLM_TOTAL_TIMEOUT = amount("LLM_TOTAL_TIMEOUT", 600, LEAST_TIME)
+LLM_MAX_OUTPUT_TOKENS = whole("LLM_MAX_OUTPUT_TOKENS", 2048, 1)
+LLM_CONTEXT_TOKENS = whole("LLM_CONTEXT_TOKENS", 8192, 1)
 
 # The API
 
@@ -360,7 +364,7 @@ STORAGES = {
 }
 MEDIA_ROOT = env.str("UPLOAD_DIR", default=str(VAR_DIR / "uploads"))
 MEDIA_URL = media_url()
-RETENTION_DAYS = env.int("RETENTION_DAYS", default=0)
+RETENTION_DAYS = whole("RETENTION_DAYS", 0, most=MOST_DAYS)
 
 # Security
 

@@ -18,6 +18,7 @@ from accounts.authentication.bearer import signed_in
 from accounts.errors import (
     AvatarTooLarge,
     AvatarUnreadable,
+    Overloaded,
     RateLimited,
     StorageUnavailable,
 )
@@ -37,7 +38,13 @@ class AvatarSerializer(serializers.Serializer):
 #: The body of an operation that takes a picture. Of a change a file is not one part
 #: among others, as of other PATCHes.
 UPLOAD = {"multipart/form-data": AvatarSerializer(partial=False)}
-REFUSED_BY = (AvatarUnreadable, AvatarTooLarge, RateLimited, StorageUnavailable)
+REFUSED_BY = (
+    AvatarUnreadable,
+    AvatarTooLarge,
+    RateLimited,
+    StorageUnavailable,
+    Overloaded,
+)
 
 
 def sent_picture(request: Request, sender: str) -> UploadedFile:

@@ -24,7 +24,8 @@ class ErrorSerializer(serializers.Serializer):
     detail = serializers.CharField(help_text="One sentence, for people.")
     errors = FieldErrorSerializer(many=True, required=False)  # type: ignore[assignment]
     retry_after = serializers.IntegerField(
-        required=False, help_text="Seconds to wait, with `rate_limited`."
+        required=False,
+        help_text="Seconds to wait, with `rate_limited` and `overloaded`.",
     )
 
 

@@ -19,7 +19,7 @@ from accounts.api.serializers import PasswordField
 from accounts.api.views import confirm_password
 from accounts.authentication import sessions
 from accounts.authentication.bearer import signed_in
-from accounts.errors import PasswordChangeClosed, RateLimited
+from accounts.errors import Overloaded, PasswordChangeClosed, RateLimited
 
 _SESSION = {
     "id": "0b1f8e2e-6d0c-5c43-8f0a-4b8f7d5b6f11",
@@ -140,7 +140,7 @@ class EndOthersView(generics.GenericAPIView):
         "asks. The operator may have closed it for all but some e-mail domains.",
         request=NewPasswordSerializer,
         responses={204: None}
-        | refusals(400, 401, 415, by=(PasswordChangeClosed, RateLimited)),
+        | refusals(400, 401, 415, by=(PasswordChangeClosed, RateLimited, Overloaded)),
         examples=[
             OpenApiExample(
                 "change it",

@@ -34,6 +34,7 @@ from accounts.errors import (
     InvalidTotp,
     LastAdmin,
     NoSession,
+    Overloaded,
     RateLimited,
     RegistrationClosed,
     TokenReused,
@@ -107,7 +108,7 @@ class OpenView(generics.GenericAPIView):
         "after following the link that is mailed.",
         request=RegisterSerializer,
         responses={201: MeSerializer}
-        | refusals(400, 415, by=(RegistrationClosed, RateLimited)),
+        | refusals(400, 415, by=(RegistrationClosed, RateLimited, Overloaded)),
         examples=[
             _asked(
                 "register",
@@ -148,7 +149,15 @@ class RegisterView(generics.CreateAPIView, OpenView):
         request=LoginSerializer,
         responses={200: TokensSerializer}
         | refusals(
-            400, 415, by=(InvalidCredentials, TotpRequired, InvalidTotp, RateLimited)
+            400,
+            415,
+            by=(
+                InvalidCredentials,
+                TotpRequired,
+                InvalidTotp,
+                RateLimited,
+                Overloaded,
+            ),
         ),
         examples=[
             _asked(
@@ -299,7 +308,7 @@ class TicketView(generics.GenericAPIView):
         "`is_final`: closed at once, and deleted in the background.",
         request=LeavingSerializer,
         responses={202: DeletionSerializer}
-        | refusals(400, 401, 415, by=(LastAdmin, RateLimited)),
+        | refusals(400, 401, 415, by=(LastAdmin, RateLimited, Overloaded)),
         examples=[
             _asked("delete", password="correct horse battery"),  # noqa: S106
             _asked("delete without a password", code="287082"),

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpResponseBase, StreamingHttpResponse
@@ -9,10 +11,13 @@ from django.utils.cache import patch_cache_control
 
 from accounts import audit
 from accounts.data import exports
-from accounts.media.avatars import reaching_storage
+from accounts.media.storage import reaching_storage
 from accounts.models import User
 
 CHUNK = 256 * 1024
+
+# Not the event loop's own, where others would wait behind a storage that hangs.
+_threads = ThreadPoolExecutor(4, thread_name_prefix="downloads")
 
 
 def download_of(user: User) -> HttpResponseBase:
@@ -40,7 +45,13 @@ def download_of(user: User) -> HttpResponseBase:
 
 async def _pieces(stored: FieldFile) -> AsyncIterator[bytes]:
     # Of what is not asynchronous the server would read all before it sends the first.
-    file = await asyncio.to_thread(stored.open, "rb")
-    with file:
-        while piece := await asyncio.to_thread(file.read, CHUNK):
+    in_thread = partial(asyncio.get_running_loop().run_in_executor, _threads)
+    with await in_thread(_opened, stored) as file:
+        while piece := await in_thread(file.read, CHUNK):
             yield piece
+
+
+def _opened(stored: FieldFile) -> FieldFile:
+    with reaching_storage():
+        stored.open("rb")
+    return stored

@@ -6,6 +6,7 @@ who may change it, the caller's.
 
 import logging
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any
@@ -15,26 +16,36 @@ from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.shortcuts import get_object_or_404
 
-from accounts.errors import StorageUnavailable
+from accounts.errors import PictureUnderWay, StorageUnavailable
+from accounts.media.storage import going_to_storage, reaching_storage
+from database.threads import release
 
 logger = logging.getLogger("tertulia.app")
+
+#: Whose avatars this process is making at present, and the news that one is made.
+_under_way: set[tuple[type[models.Model], Any]] = set()
+_is_made = threading.Condition()
+#: Seconds that another one of the same row waits for that.
+PATIENCE = 5
 
 
 def put(owner: models.Model, file: IO[bytes]) -> None:
     """Make a picture out of `file` the avatar of the row `owner`.
 
-    Raises AvatarTooLarge, AvatarUnreadable, StorageUnavailable, and Http404 when the
+    Raises AvatarTooLarge, AvatarUnreadable, StorageUnavailable, Overloaded,
+    PictureUnderWay while another one of this row is being made, and Http404 when the
     row has been deleted; then the old avatar stays as it was.
     """
-    content = picture(file)
-    with reaching_storage():
-        # Before the transaction: a slow storage must not hold the row.
-        name = default_storage.save(f"{_folder(owner)}{content.name}", content)
-    try:
-        _point(owner, name)
-    except BaseException:
-        discard(name)
-        raise
+    with _alone(owner):
+        content = picture(file)
+        with reaching_storage():
+            # Before the transaction: a slow storage must not hold the row.
+            name = default_storage.save(f"{_folder(owner)}{content.name}", content)
+        try:
+            _point(owner, name)
+        except BaseException:
+            discard(name)
+            raise
 
 
 def remove(owner: models.Model) -> None:
@@ -51,13 +62,20 @@ def picture(file: IO[bytes]) -> ContentFile:
 
 
 @contextmanager
-def reaching_storage() -> Iterator[None]:
-    """Turn what storages raise into StorageUnavailable."""
+def _alone(owner: models.Model) -> Iterator[None]:
+    """Let one at a time make a picture for `owner`, so that nobody fills the queue."""
+    key = (type(owner), owner.pk)
+    release()
+    with _is_made:
+        if not _is_made.wait_for(lambda: key not in _under_way, PATIENCE):
+            raise PictureUnderWay(PATIENCE)
+        _under_way.add(key)
     try:
         yield
-    except OSError as error:
-        logger.error("storage unavailable", extra={"cause": error})
-        raise StorageUnavailable from error
+    finally:
+        with _is_made:
+            _under_way.discard(key)
+            _is_made.notify_all()
 
 
 @contextmanager
@@ -105,8 +123,9 @@ def _folder(owner: Any) -> str:
 def discard(name: str) -> bool:
     """Remove a file if the storage can be reached; whether it could."""
     try:
-        default_storage.delete(name)
-    except OSError as error:
+        with going_to_storage():
+            default_storage.delete(name)
+    except (OSError, StorageUnavailable) as error:
         # It is in nobody's way, and what it was replaced for has succeeded.
         logger.warning("file left behind", extra={"file": name, "cause": error})
         return False

@@ -14,7 +14,7 @@ from django.urls import re_path
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
-from accounts.media.avatars import reaching_storage
+from accounts.media.storage import reaching_storage
 
 YEAR = 365 * 24 * 3600
 

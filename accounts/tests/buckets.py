@@ -1,4 +1,8 @@
-"""A bucket on a server that speaks S3's own protocol, and one that is away."""
+"""A bucket on a server that speaks S3's own protocol, one that is away or hangs."""
+
+import socket
+import threading
+from contextlib import suppress
 
 import boto3
 from django.test import TransactionTestCase, override_settings
@@ -31,6 +35,27 @@ def kept_in(endpoint: str, name: str = BUCKET):
 def away():
     """Return settings that keep uploads where nobody listens."""
     return kept_in(f"http://127.0.0.1:{free_port()}")
+
+
+class Hanging:
+    """A server that accepts everybody and never says a word."""
+
+    def __enter__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
+        self.endpoint = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.came = []
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def _accept(self):
+        with suppress(OSError):
+            while True:
+                self.came.append(self.listener.accept()[0])
+
+    def __exit__(self, *_):
+        self.listener.close()
+        for client in self.came:
+            client.close()
 
 
 class BucketTestCase(TransactionTestCase):

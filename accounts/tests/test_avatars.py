@@ -1,16 +1,20 @@
 """Files of avatars: one for a row, whatever goes wrong or happens at once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
+from threading import Event
+from unittest.mock import patch
 
 import pytest
 from django.core.files.storage import default_storage
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import Http404
 from django.test import TestCase, TransactionTestCase
 
+from accounts.crowding import Bound
 from accounts.errors import AvatarUnreadable, StorageUnavailable
-from accounts.media import avatars
+from accounts.media import avatars, pictures
 from accounts.models import Profile, User
 from accounts.tests.factories import alice, auth, bob
 from accounts.tests.races import at_once
@@ -118,6 +122,90 @@ class AvatarTests(OwnUploads, TestCase):
             self.put()
 
         assert default_storage.exists(stored_name())
+
+
+class CrowdTests(OwnUploads, TransactionTestCase):
+    def send(self, headers):
+        content = _multipart(picture())
+        return self.client_class().generic(
+            "PATCH", "/api/v1/me/avatar", *content, **headers
+        )
+
+    def test_it_answers_that_too_many_pictures_wait(self):
+        headers = auth(alice())
+        full = Bound(1, seconds=0.1)
+        with patch.object(pictures, "_unpacking", full), full.entered():
+            refused = self.send(headers)
+        again = self.send(headers)
+
+        assert refused.status_code == 503
+        assert refused.json()["code"] == "overloaded"
+        assert refused["Retry-After"] == str(refused.json()["retry_after"])
+        assert again.status_code == 200
+
+    def test_the_page_says_so_too(self):
+        alice()
+        full = Bound(1, seconds=0.1)
+        self.client.force_login(User.objects.get())
+        with patch.object(pictures, "_unpacking", full), full.entered():
+            refused = self.client.post("/settings/avatar", {"file": upload(picture())})
+
+        assert refused.status_code == 503
+        assert refused["Retry-After"] == "5"
+        self.assertContains(refused, "Too much is going on here at once", 1, 503)
+
+    def test_one_person_takes_one_place_in_the_queue(self):
+        hers, his = auth(alice()), auth(bob())
+        is_free, begun = Event(), Event()
+        unpacked = pictures._unpacked
+
+        def held(data):
+            begun.set()
+            is_free.wait(10)
+            return unpacked(data)
+
+        def second_and_another():
+            begun.wait(10)
+            with patch.object(pictures, "_unpacked", unpacked):
+                return self.send(hers), self.send(his)
+
+        with (
+            patch.object(pictures, "_unpacking", Bound(2, seconds=5)),
+            patch.object(avatars, "PATIENCE", 0.2),
+            patch.object(pictures, "_unpacked", held),
+            ThreadPoolExecutor(2) as threads,
+        ):
+            slow = threads.submit(_and_close, partial(self.send, hers))
+            second, another = threads.submit(_and_close, second_and_another).result(20)
+            is_free.set()
+            assert slow.result(20).status_code == 200
+
+        assert second.status_code == 429
+        assert second.json()["code"] == "rate_limited"
+        assert "still being prepared" in second.json()["detail"]
+        assert second["Retry-After"]
+        assert another.status_code == 200
+
+    def test_who_waits_for_others_or_for_a_picture_holds_no_connection(self):
+        held = []
+        unpacked = pictures._unpacked
+
+        def look(data):
+            held.append(connection.connection)
+            return unpacked(data)
+
+        headers = auth(alice())
+        with patch.object(pictures, "_unpacked", look):
+            assert self.send(headers).status_code == 200
+
+        assert held == [None]
+
+
+def _and_close(call):
+    try:
+        return call()
+    finally:
+        connection.close()
 
 
 class AvatarRaceTests(OwnUploads, TransactionTestCase):

@@ -15,6 +15,7 @@ import pytest
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 from moto.server import ThreadedMotoServer
 
+from accounts.tests.buckets import Hanging
 from accounts.tests.uploads import opened, picture, upload
 from config.testing import Server
 from config.testing.server import PASSWORD
@@ -300,3 +301,42 @@ def until(is_so) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def test_everything_else_goes_on_while_the_bucket_hangs(make_server):
+    with Hanging() as hanging:
+        server = make_server(
+            STORAGE_BACKEND="s3",
+            S3_BUCKET="uploads",
+            S3_ACCESS_KEY_ID="test",
+            S3_SECRET_ACCESS_KEY="test",
+            S3_ENDPOINT_URL=hanging.endpoint,
+        )
+        site = Site(server, None)
+        token = server.sign_up("alice@example.org")
+        with ThreadPoolExecutor(30) as threads:
+            asked = [
+                threads.submit(site.ask, "GET", f"/media/avatars/{NAME}")
+                for _ in range(30)
+            ]
+            while len(hanging.came) < 2:
+                time.sleep(0.05)
+            began = time.monotonic()
+            others = [
+                site.ask("GET", "/api/v1/me", Authorization=f"Bearer {token}").status,
+                site.ask("GET", "/api/v1/conversations").status,
+                site.ask("GET", "/health").status,
+            ]
+            taken = time.monotonic() - began
+            answers = [one.result() for one in asked]
+        began = time.monotonic()
+        refused = site.send(token)
+        at_once = time.monotonic() - began
+
+    assert others == [200, 401, 200]
+    assert taken < 5, taken
+    assert {answer.status for answer in answers} == {503}
+    assert all(answer["Retry-After"] for answer in answers)
+    assert refused.status == 503
+    assert json.loads(refused.body)["code"] == "storage_unavailable"
+    assert at_once < 5, at_once

@@ -252,7 +252,7 @@ class MailTests(TestCase):
 
 
 @override_settings(
-    PASSWORD_HASHERS=["django.contrib.auth.hashers.Argon2PasswordHasher"],
+    PASSWORD_HASHERS=["accounts.hashers.BoundedArgon2PasswordHasher"],
     RATELIMIT_ENABLE=False,
     ACCOUNT_RATE_LIMITS=False,
     MAIL_BACKEND="django.core.mail.backends.dummy.EmailBackend",

@@ -1,10 +1,14 @@
 """What becomes of an uploaded picture."""
 
 import struct
+import subprocess
+import sys
 import zlib
 from io import BytesIO
+from tempfile import NamedTemporaryFile
 
 import pytest
+from django.conf import settings
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from accounts.errors import AvatarTooLarge, AvatarUnreadable
@@ -18,6 +22,7 @@ from accounts.tests.uploads import (
     picture,
     written,
 )
+from config.testing.server import bare_environment
 
 # None of this asks a database: one of the two runs is enough.
 pytestmark = pytest.mark.sqlite
@@ -46,6 +51,34 @@ def huge_png(width: int, height: int) -> bytes:
         + chunk(b"IHDR", header)
         + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
         + chunk(b"IEND", b"")
+    )
+
+
+def stacked_jpeg(scans: int, side: int = 80) -> bytes:
+    """Return a grey progressive JPEG whose coarse scan is refined by empty ones."""
+
+    def segment(marker: int, data: bytes) -> bytes:
+        return struct.pack(">BBH", 0xFF, marker, len(data) + 2) + data
+
+    def scan(table: int, first: int, last: int, bits: str) -> bytes:
+        bits += "1" * (-len(bits) % 8)
+        coded = int(bits, 2).to_bytes(len(bits) // 8, "big")
+        head = segment(0xDA, bytes([1, 1, table, first, last, 0]))
+        return head + coded.replace(b"\xff", b"\xff\0")
+
+    blocks = (side // 8) ** 2
+    size = struct.pack(">BHHB", 8, side, side, 1)
+    # The one code of either table: no difference, and "as many empty blocks as follow".
+    empty = scan(0, 1, 63, "0" + format(0x3FFF, "014b"))
+    return (
+        b"\xff\xd8"
+        + segment(0xDB, b"\0" + b"\1" * 64)
+        + segment(0xC2, size + bytes([1, 0x11, 0]))
+        + segment(0xC4, bytes([0x00, 1, *[0] * 15, 0]))
+        + segment(0xC4, bytes([0x10, 1, *[0] * 15, 0xE0]))
+        + scan(0, 0, 0, "0" * blocks)
+        + empty * (scans - 1)
+        + b"\xff\xd9"
     )
 
 
@@ -204,3 +237,108 @@ def test_it_refuses_more_than_25_megapixels_unread(size):
 
 def test_it_takes_25_megapixels():
     assert face(picture(GREEN, (5000, 5000))).size == (512, 512)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"progressive": True, "optimize": True}]
+)
+def test_it_takes_jpegs_as_programs_make_them(options):
+    image = Image.effect_noise((900, 600), 60).convert("RGB")
+    shrunk = written(image.resize((160, 120)), "JPEG", progressive=True)
+    comment = b"\xff\xfe" + struct.pack(">H", len(shrunk) + 2) + shrunk
+    content = written(image, "JPEG", **options)
+
+    assert face(content[:2] + comment + content[2:]).size == (512, 512)
+
+
+def test_it_refuses_a_jpeg_of_very_many_scans_unread(monkeypatch):
+    assert face(stacked_jpeg(pictures.MAX_SCANS)).size == (512, 512)
+    monkeypatch.setattr(pictures, "_unpacked", None)
+
+    with pytest.raises(AvatarUnreadable, match="more steps"):
+        face(stacked_jpeg(pictures.MAX_SCANS + 1))
+
+
+def test_it_counts_scans_wherever_a_decoder_may_find_them():
+    whole = stacked_jpeg(70)
+    second = whole.index(b"\xff\xda", whole.index(b"\xff\xda") + 1)
+    # What stands between is for the decoder to skip.
+    for between in (b"\xff\xff\xff", b"\xff\xd0", b"junk", b"\xff\xfe\x00\x04ab"):
+        with pytest.raises(AvatarUnreadable, match="more steps"):
+            face(whole[:second] + between + whole[second:])
+
+
+def test_it_is_exact_where_a_large_picture_is_made_small_in_strips():
+    image = Image.new("RGB", (2600, 2300), RED)
+    image.paste(GREEN, (150, 0, 1300, 1150))
+    image.paste(BLUE, (1300, 1150, 2450, 2300))
+
+    made = face(written(image))
+
+    for place, colour in (
+        ((4, 4), GREEN),
+        ((250, 250), GREEN),
+        ((262, 250), RED),
+        ((250, 262), RED),
+        ((262, 262), BLUE),
+        ((507, 507), BLUE),
+    ):
+        assert is_like(made.getpixel(place), colour), place
+
+
+@pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "RGBA", "I;16"])
+def test_it_makes_every_mode_small(mode):
+    white = 0xFF00 if mode == "I;16" else "white"
+
+    made = face(written(Image.new(mode, (2100, 2100), white)))
+
+    for place in ((0, 0), (256, 256), (511, 511)):
+        assert is_like(made.convert("RGB").getpixel(place), (255, 255, 255))
+
+
+def measured(content: bytes) -> int:
+    """Return the bytes of memory that a process of its own took at most for a face."""
+    script = (
+        "import resource, sys\n"
+        "import django\n"
+        "django.setup()\n"
+        "from io import BytesIO\n"
+        "from accounts.media import pictures\n"
+        "taken = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "small, large = (open(name, 'rb').read() for name in sys.argv[1:])\n"
+        "pictures.face(BytesIO(small))\n"
+        "before = taken()\n"
+        "pictures.face(BytesIO(large))\n"
+        "print((taken() - before) * 1024)\n"
+    )
+    with NamedTemporaryFile() as small, NamedTemporaryFile() as large:
+        small.write(picture())
+        small.flush()
+        large.write(content)
+        large.flush()
+        done = subprocess.run(
+            [sys.executable, "-c", script, small.name, large.name],
+            cwd=settings.BASE_DIR,
+            env=bare_environment() | {"DJANGO_SETTINGS_MODULE": "config.settings"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "megabytes"),
+    [
+        # The pixels, and a little; libwebp itself has them three times.
+        ("JPEG", "RGB", 60),
+        ("PNG", "RGB", 150),
+        ("PNG", "RGBA", 150),
+        ("WEBP", "RGB", 450),
+    ],
+)
+def test_25_megapixels_are_in_memory_once(kind, mode, megabytes):
+    assert measured(written(Image.new(mode, (5000, 5000), GREEN), kind)) < (
+        megabytes * 1_000_000
+    )

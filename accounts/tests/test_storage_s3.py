@@ -2,16 +2,26 @@
 
 import subprocess
 import sys
+import time
+from secrets import token_hex
 from threading import get_ident
+from unittest.mock import patch
 
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test import TransactionTestCase
 from django.test.client import BOUNDARY, MULTIPART_CONTENT, encode_multipart
 
+from accounts.crowding import Bound
+from accounts.errors import StorageUnavailable
+from accounts.media import storage
 from accounts.models import Profile, User
-from accounts.tests.buckets import BUCKET, BucketTestCase, away, kept_in
+from accounts.tests.buckets import BUCKET, BucketTestCase, Hanging, away, kept_in
+from accounts.tests.factories import alice
+from accounts.tests.races import at_once
 from accounts.tests.uploads import opened, picture, upload
 from config.testing.server import bare_environment
 
@@ -112,6 +122,81 @@ class BucketTests(BucketTestCase):
         default_storage.save("exports/a.zip", Watched(b"x" * 20_000_000))
 
         assert threads == {get_ident()}
+
+
+class HangingTests(TransactionTestCase):
+    def setUp(self):
+        user = alice()
+        self.hanging = self.enterContext(Hanging())
+        self.enterContext(kept_in(self.hanging.endpoint))
+        self.addCleanup(setattr, storage._Rest, "until", 0.0)
+        self.addCleanup(setattr, storage._Rest, "is_needed", False)
+        self.client.force_login(user)
+
+    def ask(self):
+        client = self.client_class()
+        client.cookies = self.client.cookies
+        began = time.monotonic()
+        answer = client.get(f"/media/avatars/{token_hex(16)}.webp")
+        return answer.status_code, time.monotonic() - began
+
+    def test_few_wait_for_it_and_then_nobody_for_a_while(self):
+        with (
+            patch.object(storage, "_places", Bound(3, seconds=0.2)),
+            self.assertLogs("tertulia.app", "ERROR") as logs,
+        ):
+            answers = at_once([self.ask] * 24)
+            later = self.ask()
+
+        assert {status for status, _ in answers} == {503}
+        waited = sorted(taken for _, taken in answers)
+        assert waited[20] < 3, waited
+        assert waited[-1] < 20, waited
+        assert len(logs.output) == 3, logs.output
+        assert later[0] == 503
+        assert later[1] < 1
+        # Each of the three tried twice.
+        assert len(self.hanging.came) <= 6
+
+    def test_who_waits_for_it_holds_no_connection(self):
+        held = []
+        with (
+            patch("accounts.media.s3.PrivateStorage._open") as opened,
+            self.assertLogs("tertulia.app", "ERROR"),
+        ):
+
+            def look(*_):
+                held.append(connection.connection)
+                raise TimeoutError
+
+            opened.side_effect = look
+            assert self.ask()[0] == 503
+
+        assert held == [None]
+
+    def test_one_looks_now_and_then_and_finds_that_it_answers_again(self):
+        with patch.object(storage, "REST", 0.1):
+            with pytest.raises(TimeoutError), storage.going_to_storage():
+                raise TimeoutError
+            with pytest.raises(StorageUnavailable), storage.going_to_storage():
+                pass
+            time.sleep(0.15)
+            with (
+                storage.going_to_storage(),
+                pytest.raises(StorageUnavailable),
+                storage.going_to_storage(),
+            ):
+                pass
+            for _ in range(2):
+                with storage.going_to_storage():
+                    pass
+
+    def test_what_is_not_there_does_not_make_it_rest(self):
+        for error in (FileNotFoundError, PermissionError):
+            with pytest.raises(error), storage.going_to_storage():
+                raise error
+        with storage.going_to_storage():
+            pass
 
 
 def started(code: str = "", **environment: str) -> "subprocess.CompletedProcess[str]":

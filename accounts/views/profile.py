@@ -54,6 +54,7 @@ def avatar(request: HttpRequest) -> HttpResponse:
     mine = _profile_of(request)
     form = AvatarForm(request.POST, request.FILES)
     status = 422
+    headers = {}
 
     if "remove" in request.POST:
         avatars.remove(mine)
@@ -66,11 +67,16 @@ def avatar(request: HttpRequest) -> HttpResponse:
         except Refusal as refusal:
             form.add_error("file", str(refusal.detail))
             status = refusal.status
+            if "retry_after" in refusal.extra:
+                headers["Retry-After"] = str(refusal.extra["retry_after"])
         else:
             messages.success(request, _("Your picture is saved."))
             return redirect("profile")
 
-    return _profile_page(request, ProfileForm(instance=mine), form, status)
+    answer = _profile_page(request, ProfileForm(instance=mine), form, status)
+    for name, value in headers.items():
+        answer[name] = value
+    return answer
 
 
 @login_required

@@ -40,7 +40,10 @@ def names_read() -> set[str]:
     sources = [BASE_DIR / "config" / name for name in ("environment.py", "settings.py")]
     code = "\n".join(path.read_text() for path in sources)
     read = re.findall(r'\benv\.\w+\(\s*"([A-Z0-9_]+)"', code)
-    return {*read, *re.findall(r'\b(?:secret|choice|rate)\(\s*"([A-Z_]+)"', code)}
+    return {
+        *read,
+        *re.findall(r'\b(?:secret|choice|rate|whole|amount)\(\s*"([A-Z_]+)"', code),
+    }
 
 
 def run(environ: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
@@ -404,14 +407,32 @@ def test_mail_is_printed_for_developers_and_in_production_only_sent(monkeypatch)
     [
         ("CHAT_RATE", "lots"),
         ("CHAT_RATE", "0/m"),
+        ("ACCESS_TOKEN_MINUTES", "-1"),
+        ("ACCESS_TOKEN_MINUTES", "0"),
+        ("DAILY_UNITS_LIMIT", "-5"),
+        ("DELETION_GRACE_DAYS", "-1"),
+        ("DELETION_GRACE_DAYS", "40000"),
+        ("DRAIN_SECONDS", "-0.5"),
+        ("EXPLICIT_CAP", "-1"),
+        ("EXPLICIT_CAP", "4"),
         ("JWT_ALGORITHM", "none"),
         ("JWT_ALGORITHM", "RS256"),
+        ("LLM_CONNECT_TIMEOUT", "0"),
+        ("LLM_CONTEXT_TOKENS", "0"),
+        ("LLM_FIRST_TOKEN_TIMEOUT", "inf"),
+        ("LLM_IDLE_TIMEOUT", "nan"),
+        ("LLM_MAX_OUTPUT_TOKENS", "-1"),
         ("LLM_PROVIDER", "olama"),
+        ("LLM_TOTAL_TIMEOUT", "-600"),
         ("LOG_LEVEL", "LOUD"),
         ("OPENAI_API", "completions"),
         ("PORT", "99999"),
+        ("REFRESH_TOKEN_DAYS", "-30"),
+        ("REFRESH_TOKEN_DAYS", "1e+300"),
         ("REGISTRATION", "close"),
+        ("RETENTION_DAYS", "-1"),
         ("STORAGE_BACKEND", "ftp"),
+        ("TRUSTED_PROXY_HOPS", "-1"),
     ],
 )
 def test_it_refuses_in_one_line_what_could_only_fail_later(tmp_path, name, value):
@@ -432,3 +453,15 @@ def test_it_reads_words_in_any_case(monkeypatch, value, known):
 def test_it_reads_rates(monkeypatch, value):
     monkeypatch.setenv("CHAT_RATE", value)
     assert environment.rate("CHAT_RATE", "30/m") == value
+
+
+@pytest.mark.parametrize("value", ["0", "1000", "2147483647"])
+def test_it_reads_numbers_to_the_ends_of_what_they_may_be(monkeypatch, value):
+    monkeypatch.setenv("DAILY_UNITS_LIMIT", value)
+    most = 2_147_483_647
+    assert environment.whole("DAILY_UNITS_LIMIT", 1, most=most) == int(value)
+
+
+def test_every_number_that_is_read_has_ends():
+    settings = (BASE_DIR / "config" / "settings.py").read_text()
+    assert not re.findall(r"env\.(?:int|float)\(", settings)
