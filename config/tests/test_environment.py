@@ -38,7 +38,10 @@ def names_read() -> set[str]:
     sources = [BASE_DIR / "config" / name for name in ("environment.py", "settings.py")]
     code = "\n".join(path.read_text() for path in sources)
     read = re.findall(r'\benv\.\w+\(\s*"([A-Z0-9_]+)"', code)
-    return {*read, *re.findall(r'\b(?:secret|choice|rate)\(\s*"([A-Z_]+)"', code)}
+    return {
+        *read,
+        *re.findall(r'\b(?:secret|choice|rate|address)\(\s*"([A-Z_]+)"', code),
+    }
 
 
 def run(environ: dict[str, str], *command: str) -> "subprocess.CompletedProcess[str]":
@@ -114,6 +117,22 @@ def test_production_refuses_with_one_line(tmp_path, change, name):
     assert done.returncode != 0
     (line,) = done.stderr.splitlines()
     assert name in line
+    assert done.stdout == ""
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "EMAIL_URL"])
+@pytest.mark.parametrize("password", ["s3cr/et", "s3[cret", "s3c:r/e"])
+def test_it_shows_no_password_of_an_address_it_cannot_read(tmp_path, name, password):
+    scheme = {"DATABASE_URL": "postgresql", "REDIS_URL": "redis"}.get(name, "smtp")
+    address = f"{scheme}://me:{password}@127.0.0.1:9/0"
+    environ = {**production_environment(tmp_path), name: address}
+
+    done = run(environ, "serve")
+
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name} ")
+    assert "s3c" not in line
     assert done.stdout == ""
 
 
