@@ -202,12 +202,29 @@ def email_verification() -> str:
     return given
 
 
+def address(name: str) -> str:
+    """Return the address `name`, which may carry a password, or "" for none.
+
+    Raises ImproperlyConfigured for one that cannot be read, without quoting it.
+    """
+    given = env.str(name, default="")
+    try:
+        _port = urlsplit(given).port
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} cannot be read: in its password write / as %2F, @ as %40, : as "
+            "%3A, [ as %5B and so on."
+        ) from None
+    return given
+
+
 def mail() -> dict[str, Any]:
     """Return how mail is sent, in the form of Django's settings: as EMAIL_URL says.
 
     Without it developers see mail on the console. In production it goes nowhere: among
     the lines of a log a link would open the account to whoever reads them.
     """
+    address("EMAIL_URL")
     default = "dummymail://" if is_production() else "consolemail://"
     config: dict[str, Any] = env.email_url("EMAIL_URL", default=default)
     if config["EMAIL_BACKEND"] == env.EMAIL_SCHEMES["consolemail"]:
@@ -276,7 +293,7 @@ def own_names() -> set[str]:
 
 def database_url() -> str:
     """Return the database to use: DATABASE_URL, or SQLite in var/."""
-    url = env.str("DATABASE_URL", default="")
+    url = address("DATABASE_URL")
     # The spelling SQLAlchemy programs use; operators who bring their .env along
     # should not have to find out.
     url = url.replace("postgresql+asyncpg://", "postgresql://", 1)

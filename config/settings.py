@@ -14,6 +14,7 @@ from config.environment import (
     LEAST_TIME,
     MOST_DAYS,
     VAR_DIR,
+    address,
     admin_secret,
     allowed_hosts,
     amount,
@@ -151,7 +152,7 @@ else:
         "prepare_threshold": 3,
     }
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = address("REDIS_URL")
 CACHES = {
     "default": (
         {
@@ -417,7 +418,7 @@ LOGGING = {
     "directory": LOG_DIR,
     "secrets": [
         *(SECRET_KEY, JWT_SECRET, ADMIN_SECRET, OPENAI_API_KEY),
-        *map(password_in, (DATABASE_URL, REDIS_URL, env.str("EMAIL_URL", default=""))),
+        *map(password_in, (DATABASE_URL, REDIS_URL, address("EMAIL_URL"))),
         *map(password_in, (OLLAMA_HOST, OPENAI_BASE_URL)),
         *map(STORAGES["default"].get("OPTIONS", {}).get, ("access_key", "secret_key")),
         *(issuer.get("key") for issuer in JWT_ISSUERS),

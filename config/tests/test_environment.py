@@ -42,7 +42,9 @@ def names_read() -> set[str]:
     read = re.findall(r'\benv\.\w+\(\s*"([A-Z0-9_]+)"', code)
     return {
         *read,
-        *re.findall(r'\b(?:secret|choice|rate|whole|amount)\(\s*"([A-Z_]+)"', code),
+        *re.findall(
+            r'\b(?:secret|choice|rate|whole|amount|address)\(\s*"([A-Z_]+)"', code
+        ),
     }
 
 
@@ -170,6 +172,22 @@ def test_django_finds_nothing_to_warn_of_in_what_the_documents_say(tmp_path, sai
 
     assert done.returncode == 0, done.stderr
     assert "no issues" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "REDIS_URL", "EMAIL_URL"])
+@pytest.mark.parametrize("password", ["s3cr/et", "s3[cret", "s3c:r/e"])
+def test_it_shows_no_password_of_an_address_it_cannot_read(tmp_path, name, password):
+    scheme = {"DATABASE_URL": "postgresql", "REDIS_URL": "redis"}.get(name, "smtp")
+    address = f"{scheme}://me:{password}@127.0.0.1:9/0"
+    environ = {**production_environment(tmp_path), name: address}
+
+    done = run(environ, "serve")
+
+    assert done.returncode != 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"{name} ")
+    assert "s3c" not in line
+    assert done.stdout == ""
 
 
 def test_it_says_in_one_line_that_the_database_is_away(tmp_path):
