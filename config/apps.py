@@ -9,14 +9,16 @@ class ConfigConfig(AppConfig):
     name = "config"
 
     def ready(self) -> None:
-        from llm.signals import default_made
+        from llm.signals import model_administered
 
-        default_made.connect(_record_default)
+        model_administered.connect(_record)
 
 
-def _record_default(model: Any, actor: Any, **_signal: Any) -> None:
+def _record(
+    model: Any, action: str, actor: Any, details: dict[str, Any], **_signal: Any
+) -> None:
     # Models and accounts do not know of one another.
     from accounts import audit
 
-    how = {"model": model.name, "via": "admin site"}
-    audit.record("model.made_default", actor=actor, of=model, **how)
+    how = {"model": model.name, **details, "via": "admin site"}
+    audit.record(f"model.{action}", actor=actor, of=model, **how)
