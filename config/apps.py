@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 
 
 class ConfigConfig(AppConfig):
@@ -12,6 +13,13 @@ class ConfigConfig(AppConfig):
         from llm.signals import model_administered
 
         model_administered.connect(_record)
+
+
+class AdminConfig(admin.AdminConfig):
+    """Django's admin site, as the project wants it."""
+
+    default = False
+    default_site = "config.admin_site.Site"
 
 
 def _record(
