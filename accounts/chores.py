@@ -14,6 +14,7 @@ from django.db import connection
 
 from accounts.data import deletion, exports
 from accounts.media import orphans
+from database import metrics, threads
 
 logger = logging.getLogger("tertulia.app")
 
@@ -23,6 +24,8 @@ PAUSE_SECONDS = 2.0
 SWEEP_SECONDS = 30.0
 #: Seconds that the end of the process waits for a piece of work.
 END_SECONDS = 1.0
+#: Seconds that who asks what waits is made to wait.
+PATIENCE_SECONDS = 1.0
 
 _is_over = threading.Event()
 
@@ -60,6 +63,31 @@ def sweep() -> None:
         except Exception:
             # The others are not to wait for what this one has met.
             logger.exception("sweep failed", extra={"sweep": work.__module__})
+
+
+def _waiting() -> dict[tuple[str, ...], float]:
+    # A database that is away is waited for longer than who asks waits at all.
+    if not threads.is_up():
+        return {}
+    try:
+        return threads.in_time(PATIENCE_SECONDS, _count_waiting)
+    except (TimeoutError, *threads.Outage):
+        return {}
+
+
+def _count_waiting() -> dict[tuple[str, ...], float]:
+    return {
+        ("export",): exports.waiting().count(),
+        ("deletion",): deletion.due().count(),
+    }
+
+
+metrics.ask(
+    "tertulia_chores_waiting",
+    "Exports and deletions that wait for any process to carry them out.",
+    _waiting,
+    "kind",
+)
 
 
 def _run() -> None:

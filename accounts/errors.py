@@ -7,6 +7,14 @@ from django.utils.functional import Promise, lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from database import metrics
+
+_refusals = metrics.counter(
+    "tertulia_refusals",
+    "What was asked for and refused, by a code of docs/api.md.",
+    "code",
+)
+
 
 class Refusal(Exception):
     """Something that was asked for and is not done.
@@ -22,6 +30,7 @@ class Refusal(Exception):
     def __init__(self, detail: str | Promise = "", **extra: object) -> None:
         self.detail = str(detail or self.detail)
         self.extra = extra
+        _refusals.labels(self.code).inc()
         super().__init__(self.detail)
 
     @property

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
 from django.utils.translation import gettext_lazy as _
 
 
@@ -11,14 +12,23 @@ class ConfigConfig(AppConfig):
     verbose_name = _("Site")
 
     def ready(self) -> None:
-        from llm.signals import default_made
+        from llm.signals import model_administered
 
-        default_made.connect(_record_default)
+        model_administered.connect(_record)
 
 
-def _record_default(model: Any, actor: Any, **_signal: Any) -> None:
+class AdminConfig(admin.AdminConfig):
+    """Django's admin site, as the project wants it."""
+
+    default = False
+    default_site = "config.admin_site.Site"
+
+
+def _record(
+    model: Any, action: str, actor: Any, details: dict[str, Any], **_signal: Any
+) -> None:
     # Models and accounts do not know of one another.
     from accounts import audit
 
-    how = {"model": model.name, "via": "admin site"}
-    audit.record("model.made_default", actor=actor, of=model, **how)
+    how = {"model": model.name, **details, "via": "admin site"}
+    audit.record(f"model.{action}", actor=actor, of=model, **how)

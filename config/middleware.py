@@ -1,6 +1,7 @@
 """What happens around every HTTP request."""
 
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,45 @@ from django.utils.translation import gettext as _
 from accounts.errors import Overloaded, Refusal, StorageUnavailable, TooLarge
 from accounts.origin import Origin, coming_from, new_request_id
 from accounts.throttling import client_ip
-from database.threads import Outage
+from database import metrics
+from database.threads import Outage, note_outage
 
 logger = logging.getLogger("tertulia.app")
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
+
+_durations = metrics.histogram(
+    "tertulia_http_request_duration_seconds",
+    "Seconds until a request was answered, or its stream began, by route.",
+    *("method", "route", "status"),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+
+def measure(get_response: Answer) -> Answer:
+    """Count every request, and how long its answer took, by the pattern of its route.
+
+    Files and addresses that there are not have no route; what clients write counts for
+    nothing.
+    """
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        begun = time.perf_counter()
+        response = get_response(request)
+        note_request(request, response.status_code, time.perf_counter() - begun)
+        return response
+
+    return middleware
+
+
+@metrics.harmless
+def note_request(request: HttpRequest, status: int, seconds: float) -> None:
+    match = request.resolver_match
+    method = request.method if request.method in METHODS else "other"
+    _durations.labels(
+        method, match.route if match else "none", f"{status // 100}xx"
+    ).observe(seconds)
 
 
 def trace(get_response: Answer) -> Answer:
@@ -169,6 +204,7 @@ def is_outage(error: BaseException | None) -> bool:
 def answer_outage(request: HttpRequest, error: BaseException) -> HttpResponse:
     """Return 503 in the form the client asked for, and log why."""
     logger.error("database unavailable", extra={"cause": error})
+    note_outage()
     return answer_unavailable(request)
 
 

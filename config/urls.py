@@ -61,6 +61,7 @@ urlpatterns = [
     path("docs", views.swagger, name="swagger"),
     path("redoc", views.redoc, name="redoc"),
     path("health", never_cache(views.health), name="health"),
+    path("metrics", views.Metrics.as_view(), name="metrics"),
     path("admin/", admin.site.urls),
 ]
 

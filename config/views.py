@@ -1,8 +1,9 @@
-"""Pages of the site itself: health, API documents, and what went wrong."""
+"""Pages of the site itself: health, numbers, API documents, and what went wrong."""
 
 import sys
 
 from csp.decorators import csp_update
+from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -10,10 +11,14 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from drf_spectacular.utils import extend_schema
 from drf_spectacular.views import SpectacularRedocView, SpectacularSwaggerSplitView
+from rest_framework.request import Request
 
+from accounts.api.operator import OperatorView
 from config.middleware import answer_outage, answer_too_large, is_outage
 from conversations import generations
+from database import metrics
 
 # Both viewers style themselves from script, and ReDoc searches in a worker.
 _viewer = csp_update(
@@ -35,6 +40,22 @@ def health(request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return JsonResponse({"status": "degraded", "database": "down"}, status=503)
     return JsonResponse({"status": "ok", "database": "up"})
+
+
+@extend_schema(exclude=True)
+class Metrics(OperatorView):
+    """The numbers of this process as Prometheus reads them (docs/deployment.md)."""
+
+    def get(self, request: Request) -> HttpResponse:
+        return HttpResponse(metrics.page(), content_type=metrics.CONTENT_TYPE)
+
+
+metrics.ask(
+    "tertulia_info",
+    "What runs here; always 1.",
+    lambda: {(str(settings.SPECTACULAR_SETTINGS["VERSION"]),): 1},
+    "version",
+)
 
 
 @csrf_exempt

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts import audit
 from accounts.authentication import liveness
-from conversations.endings import Ending
+from conversations import endings
 from conversations.models import Conversation, Generation, Message
 from conversations.previews import preview
 from conversations.transcripts import LOST, Transcript
@@ -131,7 +131,7 @@ class Settlement:
     reply: Message
     text: str
     lengths: str
-    ending: Ending
+    ending: endings.Ending
     usage: Usage
     model: str
     first_token_ms: int | None
@@ -230,6 +230,7 @@ def _interrupt(seen: Generation) -> bool:
         message.status = Message.Status.INTERRUPTED
         message.save(update_fields=["status"])
         _tell_conversation(message, message.content)
+    endings.note(endings.Ending("interrupted", "", "interrupted"), generation.model)
     logger.warning(
         "reply.interrupted",
         extra={"reply": str(message.pk), "worker": generation.worker},

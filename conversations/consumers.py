@@ -44,6 +44,8 @@ PAGE_DELTAS_PER_SECOND = 12
 class JsonConsumer(Socket):
     """`/ws/`: one JSON object per frame, as docs/api.md describes them."""
 
+    kind = "json"
+
     async def identify(self) -> User | None:
         right = await self._right()
         if right is None:
@@ -176,6 +178,7 @@ class JsonConsumer(Socket):
 class PagesConsumer(Socket):
     """`/ws/pages/`: commands are JSON, answers are fragments for htmx to swap in."""
 
+    kind = "pages"
     conversation_id: uuid.UUID | None = None
 
     async def identify(self) -> User | None:

@@ -1,9 +1,11 @@
-"""How a reply ends: the one place that decides it, and the sentence that says it."""
+"""How a reply ends: the one place that decides it, the sentence that says it, and how
+many did."""
 
 from dataclasses import dataclass
 
 from django.utils.translation import gettext_lazy as _
 
+from database import metrics
 from llm.errors import SENTENCES as PROVIDER_SENTENCES
 from llm.errors import ProviderError
 
@@ -18,6 +20,25 @@ SENTENCES = {
     "blocked_content": _("This reply was stopped because it is not allowed here."),
     "server_error": _("Something broke on our side; it has been logged. Try again."),
 }
+
+
+_ended = metrics.counter(
+    "tertulia_replies_ended",
+    "Replies by how they ended: model, status, and the code of what did not complete.",
+    *("model", "status", "code"),
+)
+_first_token = metrics.histogram(
+    "tertulia_reply_first_token_seconds",
+    "Seconds from the beginning of a reply to its first word.",
+    "model",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60),
+)
+_duration = metrics.histogram(
+    "tertulia_reply_duration_seconds",
+    "Seconds from the beginning of a reply to its end.",
+    "model",
+    buckets=(0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600),
+)
 
 
 def sentence(code: str) -> str:
@@ -71,3 +92,18 @@ def decide(
             return Ending("interrupted" if has_text else "failed", "", error.code)
         case _:
             return Ending("interrupted" if has_text else "failed", "", "server_error")
+
+
+@metrics.harmless
+def note(
+    ending: Ending,
+    model: str,
+    first_token_ms: int | None = None,
+    duration_ms: int | None = None,
+) -> None:
+    """Count a reply that has ended; times of its last run, where they are known."""
+    _ended.labels(model, ending.status, ending.code).inc()
+    if first_token_ms is not None:
+        _first_token.labels(model).observe(first_token_ms / 1000)
+    if duration_ms is not None:
+        _duration.labels(model).observe(duration_ms / 1000)

@@ -345,6 +345,9 @@ class _Run:
             # Deleted, or taken over: whoever follows looks into the database.
             live.abandon()
             return
+        is_first = self.turn.reply.generation.first_token_ms is None
+        first_token_ms = done.first_token_ms if is_first else None
+        endings.note(ending, self.model, first_token_ms, done.duration_ms)
         live.end(
             ReplyEnded(
                 live.conversation_id,

@@ -18,6 +18,7 @@ from conversations import broker, events
 from conversations.models import Message
 from conversations.rendering import ended_event, message_json
 from conversations.transcripts import Transcript
+from database import metrics
 from database.threads import Outage, in_database
 
 #: How long followers wait for further text, in seconds: the more replies are being
@@ -139,6 +140,16 @@ def _answer(waiter: "asyncio.Future[bool]", has_news: bool) -> None:
 
 #: Replies that this process is writing, by message id.
 live: dict[uuid.UUID, LiveReply] = {}
+_followers = 0
+
+metrics.ask(
+    "tertulia_replies_in_progress", "Replies being written here.", lambda: len(live)
+)
+metrics.ask(
+    "tertulia_relay_followers",
+    "Who follows replies here, wherever they are written.",
+    lambda: _followers,
+)
 
 
 def _window() -> float:
@@ -183,29 +194,34 @@ async def follow(
     Ends at once when the reply is gone. With a `beat`, None is yielded about so many
     seconds after the last event, and again.
     """
-    while True:
-        reply = live.get(message_id)
-        if reply is not None and reply.is_ahead(after):
-            stored = await _stored(message_id)
-            # Both in the same moment; the database is a second behind.
-            after = reply.seq - (reply.ended is not None)
-            if stored is not None:
-                stored.content = reply.transcript.text
-                yield _whole(stored)
-        steps: AsyncGenerator[events.Event | None, None] = (
-            reply.follow(after, beat)
-            if reply
-            else _follow_elsewhere(message_id, after, beat)
-        )
-        async with aclosing(steps) as source:
-            async for event in source:
-                after = getattr(event, "seq", after)
-                yield event
-                if isinstance(event, events.ReplyEnded):
-                    return
-        # One that was live was taken away: the database knows what became of it.
-        if reply is None and message_id not in live:
-            return
+    global _followers
+    _followers += 1
+    try:
+        while True:
+            reply = live.get(message_id)
+            if reply is not None and reply.is_ahead(after):
+                stored = await _stored(message_id)
+                # Both in the same moment; the database is a second behind.
+                after = reply.seq - (reply.ended is not None)
+                if stored is not None:
+                    stored.content = reply.transcript.text
+                    yield _whole(stored)
+            steps: AsyncGenerator[events.Event | None, None] = (
+                reply.follow(after, beat)
+                if reply
+                else _follow_elsewhere(message_id, after, beat)
+            )
+            async with aclosing(steps) as source:
+                async for event in source:
+                    after = getattr(event, "seq", after)
+                    yield event
+                    if isinstance(event, events.ReplyEnded):
+                        return
+            # One that was live was taken away: the database knows what became of it.
+            if reply is None and message_id not in live:
+                return
+    finally:
+        _followers -= 1
 
 
 async def _follow_elsewhere(

@@ -57,6 +57,8 @@ class Malformed(Refusal):
 class Socket(AsyncWebsocketConsumer):
     """A connected client. Subclasses say who it is and what it is shown."""
 
+    #: What its kind is called where they are counted.
+    kind: str
     #: The session that gives the right to be here; its kind depends on the consumer.
     credential: Any = None
     user: User

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 import uuid
+from collections import Counter
 from collections.abc import Awaitable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -16,6 +17,7 @@ from accounts.authentication import issuers, liveness
 from accounts.authentication.issuers import Visit
 from accounts.models import Session, User
 from conversations import access
+from database import metrics
 from database.threads import Outage, in_database
 
 logger = logging.getLogger("tertulia.app")
@@ -31,6 +33,8 @@ Credential = uuid.UUID | str | Visit
 class Listener(Protocol):
     """Somebody who is told of replies while they are written."""
 
+    #: "json" or "pages" for a socket, "stream" for an answer that takes long.
+    kind: str
     user: User
     credential: Credential
 
@@ -47,6 +51,19 @@ class Listener(Protocol):
 
 _listeners: set[Listener] = set()
 _watcher: asyncio.Task[None] | None = None
+
+
+def _by_listeners_kind() -> dict[tuple[str, ...], float]:
+    kinds = Counter(listener.kind for listener in list(_listeners))
+    return {(kind,): kinds[kind] for kind in ("json", "pages", "stream")}
+
+
+metrics.ask(
+    "tertulia_connections_open",
+    "Open sockets of programs (json) and of pages, and event streams.",
+    _by_listeners_kind,
+    "kind",
+)
 
 
 def credential_of(right: Session | Visit) -> Credential:

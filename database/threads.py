@@ -19,6 +19,8 @@ from typing import Any, TypeVar
 from asgiref.sync import sync_to_async
 from django.db import InterfaceError, OperationalError, connection
 
+from database import metrics
+
 T = TypeVar("T")
 
 #: What is raised while the database cannot be reached; not for a statement it refuses.
@@ -29,6 +31,12 @@ TRUSTED_SECONDS = 1.0
 
 #: SQLite has one writer at a time, and others would only wait for its lock.
 THREADS = {"sqlite": 1, "postgresql": 2}
+
+_outages = metrics.counter(
+    "tertulia_database_outages",
+    "Work that was given up because the database could not be reached.",
+)
+_is_up = True
 
 _executor: ThreadPoolExecutor | None = None
 _thread = threading.local()
@@ -54,13 +62,48 @@ async def in_database(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
     return await loop.run_in_executor(_executor, contextvars.Context().run, call)
 
 
+def in_time(seconds: float, work: Callable[[], T]) -> T:
+    """Return `work()`, for a thread that cannot wait long; raises TimeoutError."""
+    if _executor is None:
+        return work()
+    call = partial(_mending, work)
+    done = _executor.submit(contextvars.Context().run, call)
+    try:
+        return done.result(seconds)
+    finally:
+        done.cancel()  # what has begun goes on, and nobody minds
+
+
 def release() -> None:
     """Give this thread's connection back, before an answer that takes long."""
     if not connection.in_atomic_block:
         connection.close()
 
 
+def is_up() -> bool:
+    """Whether the database could be reached when it was last needed.
+
+    Every process that serves needs it every few seconds.
+    """
+    return _is_up
+
+
+metrics.ask(
+    "tertulia_database_up",
+    "Whether the database could be reached when it was last needed: 1 or 0.",
+    lambda: float(_is_up),
+)
+
+
+def note_outage() -> None:
+    """Count a piece of work, wherever it was done, that met an Outage."""
+    global _is_up
+    _is_up = False
+    _outages.inc()
+
+
 def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    global _is_up
     if connection.in_atomic_block:  # a test's transaction
         return work(*args, **kwargs)
     now = time.monotonic()
@@ -70,10 +113,13 @@ def _mending(work: Callable[..., T], *args: Any, **kwargs: Any) -> T:
             connection.close()  # the pool gives one that it has tried
     _thread.used_at = now
     try:
-        return work(*args, **kwargs)
+        result = work(*args, **kwargs)
     except Outage:
         connection.close_if_unusable_or_obsolete()
+        note_outage()
         raise
+    _is_up = True
+    return result
 
 
 def _is_told_something() -> bool:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin, messages
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -10,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from database.admin import Kept
 from llm import catalog
 from llm.models import DailyUsage, LanguageModel, UsageRecord
-from llm.signals import default_made
+from llm.signals import model_administered
 
 
 @admin.register(LanguageModel)
@@ -41,14 +42,40 @@ class LanguageModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return
         model = chosen[0]
         model.make_default()
-        catalog.forget()
-        default_made.send(sender=LanguageModel, model=model, actor=request.user)
+        self._tell(request, "made_default", model)
 
     def save_model(
         self, request: HttpRequest, obj: LanguageModel, form: Any, change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
-        catalog.forget()
+        if not change:
+            self._tell(request, "made", obj)
+        elif form.changed_data:
+            self._tell(request, "changed", obj, fields=form.changed_data)
+
+    def delete_model(self, request: HttpRequest, obj: LanguageModel) -> None:
+        # Before it: what is deleted has no id any more.
+        self._tell(request, "deleted", obj)
+        super().delete_model(request, obj)
+
+    def delete_queryset(
+        self, request: HttpRequest, queryset: QuerySet[LanguageModel]
+    ) -> None:
+        with transaction.atomic():
+            for model in queryset:
+                self.delete_model(request, model)
+
+    def _tell(
+        self, request: HttpRequest, action: str, model: LanguageModel, **details: Any
+    ) -> None:
+        transaction.on_commit(catalog.forget)
+        model_administered.send(
+            sender=LanguageModel,
+            model=model,
+            action=action,
+            actor=request.user,
+            details=details,
+        )
 
 
 class LedgerAdmin(Kept, admin.ModelAdmin):  # type: ignore[type-arg]

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
+from database import metrics
 from database.threads import in_database
 from llm.models import LanguageModel
 from llm.providers.base import BaseProvider
@@ -108,6 +109,24 @@ async def ais_reachable(name: str) -> bool:
 def has_openai() -> bool:
     """Whether the operator named OpenAI, or a server that speaks its API."""
     return bool(settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL)
+
+
+def _circuits() -> dict[tuple[str, ...], float]:
+    # Copies, for it is asked in another thread than the replies are written in.
+    return {
+        (name, model): float(circuit.is_open)
+        for providers in list(_state.providers.values())
+        for name, provider in list(providers.items())
+        for model, circuit in list(provider.circuits.items())
+    }
+
+
+metrics.ask(
+    "tertulia_model_circuit_open",
+    "Whether a model that keeps failing is left alone for a while: 1 or 0.",
+    _circuits,
+    *("provider", "model"),
+)
 
 
 async def aclose() -> None:

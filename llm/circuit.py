@@ -21,12 +21,17 @@ class Circuit:
 
     def admits(self) -> bool:
         """Say whether a call may be made now; the caller then reports its outcome."""
-        if self._failures < FAILURES_TO_OPEN:
+        if not self.is_open:
             return True
         if self._is_probing or self._clock() < self._retry_at:
             return False
         self._is_probing = True
         return True
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is left alone, but for a probe."""
+        return self._failures >= FAILURES_TO_OPEN
 
     def succeeded(self) -> None:
         self._failures = 0

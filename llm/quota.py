@@ -6,6 +6,7 @@ time zone here; their day begins at their own midnight.
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, TypedDict
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -15,8 +16,18 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from database import metrics
 from llm.models import DailyUsage, UsageRecord
 from llm.types import Usage
+
+_tokens = metrics.counter(
+    "tertulia_tokens",
+    "Tokens that were charged for, by model and kind: prompt or completion.",
+    *("model", "kind"),
+)
+_units = metrics.counter(
+    "tertulia_units", "Units that were charged for, by model.", "model"
+)
 
 
 class QuotaExceeded(Exception):
@@ -91,7 +102,15 @@ def record(user_id: UUID, charged_on: date, model: str, usage: Usage) -> int:
         is_exact=usage.exact,
         units=units,
     )
+    transaction.on_commit(partial(_note, model, usage, units))
     return units
+
+
+@metrics.harmless
+def _note(model: str, usage: Usage, units: int) -> None:
+    _tokens.labels(model, "prompt").inc(usage.prompt)
+    _tokens.labels(model, "completion").inc(usage.completion)
+    _units.labels(model).inc(units)
 
 
 def usage_today(user_id: UUID, limit: int, time_zone: str) -> UsageToday:

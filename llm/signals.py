@@ -2,6 +2,7 @@
 
 from django.dispatch import Signal
 
-#: On the admin site another model was made the default. `model`: which; `actor`: who
-#: did it.
-default_made = Signal()
+#: Something was done with a model on the admin site. `model`: which, as it is or was;
+#: `action`: "made", "changed", "deleted" or "made_default"; `actor`: who did it;
+#: `details`: what else can be said of it.
+model_administered = Signal()

@@ -117,10 +117,15 @@ def keep(user: User) -> bool:
     return True
 
 
+def due() -> QuerySet[User]:
+    """Return the accounts whose time has come."""
+    return User.objects.filter(delete_at__lte=timezone.now())
+
+
 def sweep() -> int:
     """Delete the accounts whose time has come; return how many are gone."""
-    due = User.objects.filter(delete_at__lte=timezone.now()).order_by("delete_at")
-    return sum(_try(user) for user in list(due[:AT_ONCE]))
+    first = due().order_by("delete_at")[:AT_ONCE]
+    return sum(_try(user) for user in list(first))
 
 
 def _try(user: User) -> bool:
@@ -154,12 +159,12 @@ def _close(user: User) -> bool:
     """Close the door for good, unless the account was kept or is needed."""
     with transaction.atomic():
         _lock_admins()
-        due = User.objects.select_for_update().filter(delete_at__lte=timezone.now())
-        found = due.filter(pk=user.pk).first()
+        mine = due().filter(pk=user.pk)
+        found = mine.select_for_update().first()
         if found is None:
             return False
         if not _is_last_admin(found):
-            due.filter(pk=user.pk).update(is_active=False)
+            mine.update(is_active=False)
             if found.is_active:
                 sessions.end_all(found)
             return True

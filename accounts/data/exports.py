@@ -84,6 +84,11 @@ def ready(user: User) -> Export | None:
     ).first()
 
 
+def waiting() -> QuerySet[Export]:
+    """Return the exports that nobody has begun."""
+    return Export.objects.filter(status=Export.Status.WAITING)
+
+
 def run_waiting() -> int:
     """Make every export that waits, one after the other; return how many were taken."""
     taken = 0
@@ -140,17 +145,20 @@ def _open_of(user: User) -> Export | None:
 
 
 def _claim() -> Export | None:
-    waiting = Export.objects.filter(status=Export.Status.WAITING)
-    for export in waiting.order_by("created_at").select_related("user__profile"):
+    for export in waiting().order_by("created_at").select_related("user__profile"):
         export.status = Export.Status.RUNNING
         export.worker = this_worker()
         # Known before it exists, so that whoever finds the row finds the file, too.
         export.file.name = f"exports/{uuid.uuid4()}.zip"
-        is_mine = waiting.filter(pk=export.pk).update(
-            status=export.status,
-            worker=export.worker,
-            file=export.file.name,
-            heartbeat_at=timezone.now(),
+        is_mine = (
+            waiting()
+            .filter(pk=export.pk)
+            .update(
+                status=export.status,
+                worker=export.worker,
+                file=export.file.name,
+                heartbeat_at=timezone.now(),
+            )
         )
         if is_mine:
             return export

@@ -65,6 +65,11 @@ NOT_OPERATIONS = {
     "api/v1/": "answers for every address that there is not",
 }
 
+#: Addresses outside of /api/v1/ that are no pages.
+NOT_PAGES = {
+    "metrics": "an operation for what watches over the process (test_metrics.py)",
+}
+
 PAGES: Exceptions = {
     "c/<uuid:pk>": (Access.READERS, "supervisors read"),
     "m/<uuid:pk>": (Access.READERS, "supervisors read"),

@@ -83,5 +83,7 @@ def routes(resolver: URLResolver | None = None, before: str = "") -> Iterator[st
 
 
 def pages() -> Iterator[str]:
-    """Yield every route outside of the API."""
-    return (route for route in routes() if not route.startswith("api/v1/"))
+    """Yield every route outside of the API that a browser may show."""
+    for route in routes():
+        if not route.startswith("api/v1/") and route not in rules.NOT_PAGES:
+            yield route

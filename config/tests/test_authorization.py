@@ -174,6 +174,7 @@ class TableTests(TestCase):
                 self.assertIn(name, known)
                 self.assertIsNot(rules.default(known[name]), access)
         self.assertLessEqual(set(rules.NOT_OPERATIONS), set(routes()))
+        self.assertLessEqual(set(rules.NOT_PAGES), set(routes()))
         for beginning in rules.PAGES_BEFORE_SECOND_FACTOR:
             with self.subTest(beginning):
                 self.assertTrue(

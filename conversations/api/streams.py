@@ -32,6 +32,8 @@ DONE = "data: [DONE]\n\n"
 class Reader:
     """Who reads an answer, and why they may not any more."""
 
+    kind = "stream"
+
     def __init__(self, request: Request, of_others: Collection[UUID] = ()) -> None:
         assert isinstance(request.auth, Session | Visit)
         self.user = signed_in(request)

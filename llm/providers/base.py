@@ -56,6 +56,8 @@ class BaseProvider(ABC):
 
     name: str
     is_buffered = False
+    #: model → whether it is left alone for a while, of those that were asked.
+    circuits: Mapping[str, Circuit] = {}
 
     @classmethod
     @abstractmethod
@@ -95,7 +97,7 @@ class RemoteProvider(BaseProvider):
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience or Patience.from_settings()
-        self._circuits: defaultdict[str, Circuit] = defaultdict(Circuit)
+        self.circuits = defaultdict(Circuit)
         self._session: aiohttp.ClientSession | None = None
 
     @abstractmethod
@@ -139,7 +141,7 @@ class RemoteProvider(BaseProvider):
         return from_exception(error)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Chunk, None]:
-        circuit = self._circuits[request.model]
+        circuit = self.circuits[request.model]
         if not circuit.admits():
             raise ProviderError("provider_unavailable", "circuit open")
         try:

@@ -5,7 +5,9 @@ import asyncio
 from asgiref.sync import async_to_sync
 from django.test import TestCase, override_settings
 
+from config.testing.numbers import numbers
 from llm import catalog
+from llm.circuit import FAILURES_TO_OPEN
 from llm.models import LanguageModel
 from llm.testing import scripted
 from llm.tests.faulty_server import FaultyServer
@@ -149,3 +151,20 @@ class ScriptTests(TestCase):
             await stream.aclose()
 
         assert (script.finished, script.closed) == (0, 1)
+
+
+@override_settings(LLM_PROVIDER="ollama", OLLAMA_HOST=NOBODY)
+class CircuitTests(TestCase):
+    async def test_it_tells_which_model_is_left_alone(self):
+        choice = await catalog.achoose()
+        circuit = choice.provider.circuits["m"]
+        for _ in range(FAILURES_TO_OPEN - 1):
+            circuit.failed()
+        before = numbers()
+        circuit.failed()
+        after = numbers()
+        await catalog.aclose()
+
+        name = 'tertulia_model_circuit_open{model="m",provider="ollama"}'
+        assert (before[name], after[name]) == (0, 1)
+        assert name not in numbers()

@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from django.db import connections, transaction
 from django.test import SimpleTestCase, TestCase, TransactionTestCase
 
+from config.testing.numbers import grown, numbers
 from llm import quota
 from llm.models import DailyUsage, UsageRecord
 from llm.types import Usage
@@ -200,3 +201,31 @@ class RaceTests(TransactionTestCase):
 
         row = DailyUsage.objects.get()
         assert (row.used, row.reserved) == (42, 60)
+
+
+class CountTests(TestCase):
+    """What is charged for is counted, for the operator."""
+
+    def record(self) -> None:
+        quota.record(make_user(), date(2026, 11, 21), "demo/m", Usage(10, 3, True))
+
+    def test_tokens_and_units_are_counted_by_their_model(self):
+        before = numbers()
+
+        with self.captureOnCommitCallbacks(execute=True):
+            self.record()
+
+        assert grown(before) == {
+            'tertulia_tokens_total{kind="prompt",model="demo/m"}': 10,
+            'tertulia_tokens_total{kind="completion",model="demo/m"}': 3,
+            'tertulia_units_total{model="demo/m"}': 13,
+        }
+
+    def test_what_is_taken_back_was_not_charged_for(self):
+        before = numbers()
+
+        with self.captureOnCommitCallbacks(execute=True), transaction.atomic():
+            self.record()
+            transaction.set_rollback(True)
+
+        assert grown(before) == {}
