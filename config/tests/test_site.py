@@ -7,6 +7,7 @@ from django.db import InterfaceError, OperationalError, connection
 from django.test import Client, TestCase, override_settings
 from django.urls import get_resolver, path
 
+from accounts.errors import RateLimited
 from config import urls, views
 from conversations import generations
 
@@ -19,8 +20,13 @@ def unforeseen(request):
     raise RuntimeError("unforeseen")
 
 
+def crowded(request):
+    raise RateLimited(30)
+
+
 urlpatterns = [
     path("broken", broken),
+    path("crowded", crowded),
     path("api/v1/broken", broken),
     path("unforeseen", unforeseen),
     path("api/v1/unforeseen", unforeseen),
