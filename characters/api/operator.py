@@ -24,6 +24,7 @@ from accounts.api.avatars import (
     UPLOAD,
     sent_picture,
 )
+from accounts.api.bodies import ChangesNeedBody
 from accounts.api.operator import OperatorView
 from accounts.api.schema import refusals
 from accounts.errors import RateLimited
@@ -166,7 +167,7 @@ class CharactersView(CharacterOperatorView, generics.ListAPIView[Character]):
         return self.answer(character.slug, 201)
 
 
-class CharacterView(CharacterOperatorView):
+class CharacterView(ChangesNeedBody, CharacterOperatorView):
     @extend_schema(
         operation_id="show_character",
         tags=["admin"],
