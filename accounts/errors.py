@@ -223,7 +223,8 @@ class RateLimited(Refusal):
     #: What is said instead, where it is known when to come back.
     sentence = _("Too many requests; try again in %(time)s.")
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: float) -> None:
+        retry_after = math.ceil(retry_after)
         self.retry_after = retry_after
         told = str(self.sentence) % {"time": in_time(retry_after)}
         super().__init__(told, retry_after=retry_after)

@@ -62,9 +62,6 @@ def note_confirmed_email(
     request: HttpRequest, email_address: EmailAddress, **_signal: Any
 ) -> None:
     user = email_address.user
-    if isinstance(request.user, User):  # the operator, in the admin site
-        audit.record("user.email_confirmed", actor=request.user, of=user)
-        return
     audit.record("user.email_confirmed", actor=user, of=user)
     arrivals.note_confirmed(request, email_address.email)
 

@@ -16,7 +16,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts import administration, audit
+from accounts import administration, audit, verification
 from accounts.admin.sessions import sessions_ended
 from accounts.authentication.bearer import signed_in
 from accounts.authentication.sessions import end_all
@@ -92,6 +92,7 @@ class UserAdmin(DjangoUserAdmin):
         "deactivate",
         "sign_out",
         "remove_second_factor",
+        "confirm_address",
         "delete_selected",
     ]
     fieldsets = [
@@ -281,6 +282,16 @@ class UserAdmin(DjangoUserAdmin):
         )
         messages.success(request, said % {"count": count})
 
+    @admin.action(description=_("Take the addresses of the chosen users for confirmed"))
+    def confirm_address(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        actor, count = signed_in(request), 0
+        for user in users:
+            if verification.awaited(user):
+                verification.confirm(user)
+                audit.record("user.email_confirmed", actor=actor, of=user)
+                count += 1
+        self._say_changed(request, count)
+
     def _set_active(
         self, request: HttpRequest, users: QuerySet[User], is_active: bool
     ) -> None:
@@ -290,12 +301,11 @@ class UserAdmin(DjangoUserAdmin):
                 user, actor=signed_in(request), via="admin site", is_active=is_active
             )
             self.log_change(request, user, [{"changed": {"fields": ["is_active"]}}])
-        count = len(changed)
-        messages.success(
-            request,
-            ngettext("%(count)d user changed.", "%(count)d users changed.", count)
-            % {"count": count},
-        )
+        self._say_changed(request, len(changed))
+
+    def _say_changed(self, request: HttpRequest, count: int) -> None:
+        said = ngettext("%(count)d user changed.", "%(count)d users changed.", count)
+        messages.success(request, said % {"count": count})
 
 
 def _accounts_deleted(count: int) -> str:

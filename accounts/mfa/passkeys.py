@@ -70,7 +70,7 @@ def _check_as_stored(credential: dict[str, Any]) -> None:
     kind = Authenticator.Type.WEBAUTHN
     stored = Authenticator(type=kind, data={"credential": credential}).wrap()
     if stored.is_passwordless not in (None, True, False):
-        raise ValueError("It does not say whether it stands alone.")
+        raise ValueError("it does not say whether it stands alone")
 
 
 class AddPasskeyForm(AddWebAuthnForm):

@@ -80,6 +80,7 @@ class BucketTestCase(TransactionTestCase):
         )
         self.addCleanup(self.client_of_s3.close)
         self.client_of_s3.create_bucket(Bucket=BUCKET)
+        self.empty()
         storage = kept_in(self.endpoint)
         storage.enable()
         self.addCleanup(storage.disable)
@@ -87,6 +88,9 @@ class BucketTestCase(TransactionTestCase):
         self.auth = auth(self.alice)
 
     def tearDown(self):
+        self.empty()
+
+    def empty(self) -> None:
         for name in self.stored():
             self.client_of_s3.delete_object(Bucket=BUCKET, Key=name)
 

@@ -338,10 +338,10 @@ class ExemptTests(VerificationTestCase):
         operator = ada()
         self.client.force_login(operator)
         self.client.post(
-            "/admin/account/emailaddress/",
+            "/admin/accounts/user/",
             {
-                "action": "make_verified",
-                "_selected_action": str(EmailAddress.objects.get().pk),
+                "action": "confirm_address",
+                "_selected_action": str(EmailAddress.objects.get().user_id),
             },
         )
 

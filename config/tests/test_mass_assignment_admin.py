@@ -83,7 +83,6 @@ class AdminFormTests(SmugglingTestCase):
         )
         audit.record("user.changed", of=owner)
         cls.new = NEW | {
-            "account.emailaddress": {"email": "b@example.com", "user": cls.other.pk},
             "accounts.externalidentity": {
                 "issuer": "https://a.example",
                 "subject": "2",

@@ -48,8 +48,9 @@ def bare_sentences(path: Path) -> Iterator[str]:
             kept.add(node.value)
         elif isinstance(node, ast.Call):
             name = getattr(node.func, "id", None) or getattr(node.func, "attr", "")
-            is_log = getattr(getattr(node.func, "value", None), "id", "") == "logger"
-            if name in FUNCTIONS or name in UNSEEN or is_log:
+            to = getattr(getattr(node.func, "value", None), "id", "")
+            # Logs and Prometheus have one language.
+            if name in FUNCTIONS or name in UNSEEN or to in ("logger", "metrics"):
                 kept.update(ast.walk(node))
             if "/api/" in str(path):
                 for keyword in node.keywords:
